@@ -1,0 +1,23 @@
+import type { RunId, RunKind, Run, SlimRun } from '../model/run.ts';
+import type { Context } from '../observe/context.ts';
+
+/**
+ * What happened to a run. `gone` carries the last state that was seen of it, whole when the source still had it.
+ * `synced` comes once per kind when everything that already existed has been told.
+ */
+export type Change =
+  | { readonly kind: 'seen'; readonly run: SlimRun; readonly isInitial: boolean }
+  | { readonly kind: 'gone'; readonly run: SlimRun; readonly last: Run | undefined }
+  | { readonly kind: 'synced'; readonly runKind: RunKind };
+
+/** Where runs come from. */
+export interface Source {
+  /** Tells changes until the signal aborts, then returns. A listener must not throw. Trouble is retried inside, with back-off. */
+  watch(listener: (change: Change) => void, ctx: Context): Promise<void>;
+  /** The run at its newest known version; undefined when it does not exist, or exists with another UID. */
+  get(id: RunId, ctx: Context): Promise<Run | undefined>;
+  /** A TaskRun by the name in a PipelineRun's `childReferences`; undefined when it does not exist. */
+  child(parent: Run, name: string, ctx: Context): Promise<Run | undefined>;
+  /** When the last sign of life came from the other side, milliseconds since the epoch, for readiness. */
+  readonly lastEventAt: number;
+}
