@@ -33,8 +33,8 @@ export interface SlimRun extends RunId {
   readonly isDone: boolean;
   readonly completedAt: number | undefined;
   readonly isDeleting: boolean;
-  /** Our finalizer is on it. */
-  readonly isHeld: boolean;
+  /** All finalizers, ours and others', as listed: whoever writes one must write the whole list. */
+  readonly finalizers: readonly string[];
   /** The annotation `chains.tekton.dev/signed`, whatever its value. */
   readonly signed: string | undefined;
   readonly managedBy: string | undefined;

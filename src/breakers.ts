@@ -1,0 +1,75 @@
+import { TransientError } from './errors.ts';
+
+interface Breaker {
+  readonly since: number;
+  probeAt: number;
+  waitMs: number;
+  isProbing: boolean;
+}
+
+const firstWaitMs = 1_000;
+const longestWaitMs = 60_000;
+
+/**
+ * Which dependencies are taken to be down. The first failure opens a breaker; from then on calls are refused at once, except for one
+ * probe at a time after a wait that doubles from 1 s to 1 min. The first success closes it. Dependencies are few (a registry host, the
+ * API server, a signer), and one that is well takes no room.
+ */
+export class Breakers {
+  readonly #open = new Map<string, Breaker>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
+  /** How long it makes no sense to try again, in milliseconds; 0 when the dependency is well or due for a probe. */
+  waitMs(dependency: string): number {
+    const breaker = this.#open.get(dependency);
+    return breaker === undefined ? 0 : Math.max(0, breaker.probeAt - this.#now(), breaker.isProbing ? firstWaitMs : 0);
+  }
+
+  /** Calls `work` unless the dependency is down; throws `breaker.open` (transient, blaming the dependency) when it is. */
+  async guard<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+    const waitMs = this.waitMs(dependency);
+    if (waitMs > 0) {
+      throw new TransientError('breaker.open', `Waiting for ${dependency}, which has not answered since ${this.#sinceOf(dependency)}`, {
+        dependency,
+        retryAfterMs: waitMs,
+      });
+    }
+    const breaker = this.#open.get(dependency);
+    if (breaker) breaker.isProbing = true;
+    try {
+      const result = await work();
+      this.#open.delete(dependency);
+      return result;
+    } catch (error) {
+      if (error instanceof TransientError && error.dependency === dependency) this.#fail(dependency);
+      else this.#open.delete(dependency);
+      throw error;
+    } finally {
+      if (breaker) breaker.isProbing = false;
+    }
+  }
+
+  #fail(dependency: string): void {
+    const now = this.#now();
+    const breaker = this.#open.get(dependency);
+    if (breaker === undefined) {
+      this.#open.set(dependency, { since: now, probeAt: now + firstWaitMs, waitMs: firstWaitMs, isProbing: false });
+    } else if (now >= breaker.probeAt) {
+      // Calls that were under way when it opened say nothing new; only a probe's failure doubles the wait.
+      breaker.waitMs = Math.min(breaker.waitMs * 2, longestWaitMs);
+      breaker.probeAt = now + breaker.waitMs;
+    }
+  }
+
+  #sinceOf(dependency: string): string {
+    return new Date(this.#open.get(dependency)?.since ?? this.#now()).toISOString();
+  }
+}
