@@ -1,0 +1,101 @@
+import { durationText, sizeText } from './quantity.ts';
+import type { KeyName, Values } from './schema.ts';
+
+/** What must hold between keys. `keys`: those it looks at, the one to blame first. `find` says what is wrong, and how to mend it. */
+export interface Check {
+  readonly keys: readonly [KeyName, ...KeyName[]];
+  find(values: Values): { readonly reason: string; readonly fix: string } | undefined;
+}
+
+const isUsed = (values: Values, kind: 'taskrun' | 'pipelinerun' | 'oci') =>
+  values[`artifacts.${kind}.signer`] !== 'none' && values[`artifacts.${kind}.storage`].length > 0;
+
+/** Options of registries that mean nothing for a folder. */
+function onlyForRegistries(key: 'storage.oci.repository' | 'storage.oci.docker-config' | 'storage.oci.ca-file'): Check {
+  return {
+    keys: [key, 'storage.oci.directory'],
+    find: (values) =>
+      values[key] === '' || values['storage.oci.directory'] === ''
+        ? undefined
+        : { reason: 'it is about registries, and storage.oci.directory puts a folder in their place', fix: 'empty one of the two' },
+  };
+}
+
+/** Conflicts between keys: refused when the configuration is read, not when the first run fails. */
+export const conflicts: readonly Check[] = [
+  onlyForRegistries('storage.oci.repository'),
+  onlyForRegistries('storage.oci.docker-config'),
+  onlyForRegistries('storage.oci.ca-file'),
+  {
+    keys: ['storage.oci.repository.insecure', 'storage.oci.ca-file'],
+    find: (values) =>
+      values['storage.oci.repository.insecure'] && values['storage.oci.ca-file'] !== ''
+        ? { reason: 'it switches off the check that storage.oci.ca-file is for', fix: 'set it to "false", or empty storage.oci.ca-file' }
+        : undefined,
+  },
+  {
+    keys: ['signers.x509.directory', 'artifacts.taskrun.signer', 'artifacts.pipelinerun.signer', 'artifacts.oci.signer'],
+    find: (values) =>
+      values['signers.x509.directory'] === '' && (['taskrun', 'pipelinerun', 'oci'] as const).some((kind) => isUsed(values, kind))
+        ? { reason: 'the signer "x509" needs a folder with its key', fix: 'name the folder' }
+        : undefined,
+  },
+  {
+    keys: ['retry.max-delay', 'retry.budget'],
+    find: (values) =>
+      values['retry.max-delay'] > values['retry.budget']
+        ? {
+            reason: `it is longer than retry.budget (${durationText(values['retry.budget'])})`,
+            fix: 'make it shorter, or the budget longer',
+          }
+        : undefined,
+  },
+  {
+    keys: ['finalizer.hold', 'finalizer.enabled'],
+    find: (values) =>
+      values['finalizer.enabled'] && values['finalizer.hold'] === 0
+        ? { reason: 'a finalizer that holds for no time holds nothing', fix: 'set finalizer.enabled to "false"' }
+        : undefined,
+  },
+  {
+    keys: ['limits.response-bytes', 'limits.payload-bytes', 'proof.read-back'],
+    find(values) {
+      // An envelope is the payload in base64, with its signature and braces around it.
+      const needed = Math.ceil(values['limits.payload-bytes'] / 3) * 4 + 16_384;
+      return values['proof.read-back'] && values['limits.response-bytes'] < needed
+        ? {
+            reason: `the largest payload (${sizeText(values['limits.payload-bytes'])}) could not be read back`,
+            fix: `give at least ${needed} bytes`,
+          }
+        : undefined;
+    },
+  },
+  {
+    keys: ['journal.max-bytes', 'limits.payload-bytes'],
+    find: (values) =>
+      values['journal.max-bytes'] < 4 * values['limits.payload-bytes']
+        ? {
+            reason: `the journal could not keep one payload of ${sizeText(values['limits.payload-bytes'])} with its envelope`,
+            fix: `give at least ${sizeText(4 * values['limits.payload-bytes'])}`,
+          }
+        : undefined,
+  },
+];
+
+/** What works, but probably not as meant. */
+export const doubts: readonly Check[] = [
+  {
+    keys: ['artifacts.taskrun.storage', 'artifacts.pipelinerun.storage', 'artifacts.oci.storage'],
+    find: (values) =>
+      (['taskrun', 'pipelinerun', 'oci'] as const).some((kind) => isUsed(values, kind))
+        ? undefined
+        : { reason: 'no artifact has both a store and a signer, so nothing will be signed', fix: 'name a store' },
+  },
+  {
+    keys: ['proof.read-back'],
+    find: (values) =>
+      values['proof.read-back']
+        ? undefined
+        : { reason: 'runs are marked signed without a look at what the stores really hold', fix: 'set it to "true"' },
+  },
+];

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { TerminalError } from '../errors.ts';
+import { environmentLayer, type Layer } from './layers.ts';
+
+/** An empty variable is an absent one, as Kubernetes manifests leave them. */
+const Text = z
+  .string()
+  .optional()
+  .transform((text) => (text === '' ? undefined : text));
+
+const Port = z
+  .string()
+  .regex(/^\d{1,5}$/, 'it is no port')
+  .transform(Number)
+  .refine((port) => port >= 1 && port <= 65_535, 'it is no port');
+
+const Variables = z.object({
+  KUBERNETES_SERVICE_HOST: Text,
+  KUBERNETES_SERVICE_PORT: Text.pipe(Port.optional()),
+  SYSTEM_NAMESPACE: Text,
+  POD_NAME: Text,
+  HOSTNAME: Text,
+  DOCKER_CONFIG: Text,
+  REGISTRY_AUTH_FILE: Text,
+  COSIGN_PASSWORD: z.string().optional(),
+  KUBECONFIG: Text,
+  HOME: Text,
+  USERPROFILE: Text,
+  NO_COLOR: Text,
+  FORCE_COLOR: Text,
+});
+
+/** What the program wants to know from its environment, besides the configuration. */
+export interface Environment {
+  /** The API server of the cluster around us; undefined outside of one. */
+  readonly cluster: { readonly host: string; readonly port: number } | undefined;
+  /** Where the ConfigMap, the Secret and the leases live. */
+  readonly systemNamespace: string;
+  /** Who we are among replicas: the pod, or else the host. */
+  readonly identity: string | undefined;
+  readonly dockerConfig: string | undefined;
+  readonly registryAuthFile: string | undefined;
+  /** A secret; an empty password is one, too. */
+  readonly cosignPassword: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly home: string | undefined;
+  /** What the user wants of colour; undefined leaves it to the terminal (no-color.org). */
+  readonly color: boolean | undefined;
+  /** The `CHAINSMITH_…` variables as a layer of the configuration. */
+  readonly layer: Layer;
+}
+
+/** The only reader of the process's variables. Throws `config.environment`, which names every variable that is wrong and shows no value. */
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
+  const parsed = Variables.safeParse(variables);
+  if (!parsed.success) {
+    const names = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    throw new TerminalError('config.environment', `Cannot read the environment: ${names.join('; ')}`, {
+      fix: 'mend or unset these variables',
+    });
+  }
+  const given = parsed.data;
+  const host = given.KUBERNETES_SERVICE_HOST;
+  return {
+    cluster: host === undefined ? undefined : { host, port: given.KUBERNETES_SERVICE_PORT ?? 443 },
+    systemNamespace: given.SYSTEM_NAMESPACE ?? 'tekton-chains',
+    identity: given.POD_NAME ?? given.HOSTNAME,
+    dockerConfig: given.DOCKER_CONFIG,
+    registryAuthFile: given.REGISTRY_AUTH_FILE,
+    cosignPassword: given.COSIGN_PASSWORD,
+    kubeconfig: given.KUBECONFIG,
+    home: given.HOME ?? given.USERPROFILE,
+    color: given.NO_COLOR !== undefined ? false : given.FORCE_COLOR !== undefined ? given.FORCE_COLOR !== '0' : undefined,
+    layer: environmentLayer(variables),
+  };
+}

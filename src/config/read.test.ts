@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import { configPage } from './docs.ts';
+import { sentenceOfFinding } from './finding.ts';
+import { dataLayer, environmentLayer, fileLayer, flagLayer } from './layers.ts';
+import { readConfig, type Result } from './read.ts';
+import { keyNames, rowOf, variableOf } from './schema.ts';
+
+const read = (data: Record<string, unknown>): Result => readConfig([dataLayer('ConfigMap', data)], '/work');
+
+function configFrom(result: Result) {
+  assert.ok(result.kind === 'good', result.kind === 'refused' ? result.problems.map(sentenceOfFinding).join('\n') : '');
+  return result.config;
+}
+
+function problemsFrom(result: Result): readonly string[] {
+  assert.equal(result.kind, 'refused');
+  return result.kind === 'refused' ? result.problems.map(sentenceOfFinding) : [];
+}
+
+const warningsFrom = (result: Result) => result.warnings.map(sentenceOfFinding);
+
+describe('the schema', () => {
+  for (const name of keyNames) {
+    it(`reads the default of ${name}`, () => assert.equal(rowOf(name).type.parse(rowOf(name).default).kind, 'value'));
+  }
+
+  it('gives every key a variable of its own', () => {
+    assert.equal(new Set(keyNames.map(variableOf)).size, keyNames.length);
+  });
+
+  it('says why a key has no effect', () => {
+    assert.deepEqual(
+      keyNames.filter((name) => rowOf(name).status === 'no effect' && rowOf(name).why === undefined),
+      [],
+    );
+  });
+
+  it('is what docs/config.md says', async () => {
+    assert.equal(await readFile(new URL('../../docs/config.md', import.meta.url), 'utf8'), configPage());
+  });
+});
+
+describe('readConfig', () => {
+  it('gives the defaults of Chains and ours for an empty ConfigMap', () => {
+    const result = readConfig([dataLayer('ConfigMap', undefined)], '/work');
+
+    assert.deepEqual(warningsFrom(result), []);
+    assert.deepEqual(configFrom(result), {
+      artifacts: {
+        taskrun: { format: 'in-toto', signer: 'x509', stores: ['tekton'] },
+        pipelinerun: { format: 'in-toto', signer: 'x509', stores: ['tekton'] },
+        oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] },
+      },
+      format: { builderId: 'https://tekton.dev/chains/v2', buildType: 'https://tekton.dev/chains/v2/slsa', deepInspection: false },
+      stores: {
+        oci: { repository: undefined, insecure: false, directory: undefined, dockerConfig: undefined, caFile: undefined },
+        tekton: {},
+      },
+      signers: { x509: { directory: '/etc/signing-secrets' } },
+      journal: { url: 'sqlite:///var/lib/chainsmith/journal.db', keepMs: 2_592_000_000, maxBytes: 1_073_741_824 },
+      retry: { budgetMs: 604_800_000, maxDelayMs: 300_000 },
+      finalizer: { enabled: true, holdMs: 30_000 },
+      backfillSinceMs: 604_800_000,
+      limits: { payloadBytes: 16_777_216, subjects: 1024, responseBytes: 33_554_432 },
+      proof: { readBack: true },
+      filter: { managedBy: new Set() },
+      concurrency: 16,
+      namespaces: new Set(),
+    });
+  });
+
+  it('reads the embedded defaults of npm start without a warning', async () => {
+    const text = await readFile(new URL('../../config/embedded.yaml', import.meta.url), 'utf8');
+
+    const result = readConfig([fileLayer('config/embedded.yaml', text)], '/home/someone/chainsmith');
+
+    assert.deepEqual(warningsFrom(result), []);
+    const { artifacts, stores, signers, journal } = configFrom(result);
+    assert.deepEqual(artifacts, {
+      taskrun: { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] },
+      pipelinerun: { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] },
+      oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] },
+    });
+    assert.equal(stores.oci.directory, '/home/someone/chainsmith/.chainsmith/oci');
+    assert.deepEqual(signers, { x509: { directory: '/home/someone/chainsmith/.chainsmith/keys' } });
+    assert.equal(journal.url, 'sqlite:///home/someone/chainsmith/.chainsmith/journal.db');
+  });
+
+  // chains-controller 2.2 and 8.6
+  const accepted = [
+    {
+      name: 'a set of two',
+      data: { 'artifacts.taskrun.storage': 'tekton,oci' },
+      pick: (result: Result) => configFrom(result).artifacts.taskrun.stores,
+      want: ['oci', 'tekton'],
+    },
+    {
+      name: 'a set with blanks and a repetition',
+      data: { 'artifacts.taskrun.storage': ' tekton , oci,tekton' },
+      pick: (result: Result) => configFrom(result).artifacts.taskrun.stores,
+      want: ['oci', 'tekton'],
+    },
+    {
+      name: 'an empty set as an artifact that is off',
+      data: { 'artifacts.taskrun.storage': '' },
+      pick: (result: Result) => configFrom(result).artifacts.taskrun.stores,
+      want: [],
+    },
+    {
+      name: 'the signer none',
+      data: { 'artifacts.oci.signer': 'none' },
+      pick: (result: Result) => configFrom(result).artifacts.oci.signer,
+      want: 'none',
+    },
+    {
+      name: 'managers with blanks',
+      data: { 'filter.managed-by': ' a , b ' },
+      pick: (result: Result) => configFrom(result).filter.managedBy,
+      want: new Set(['a', 'b']),
+    },
+    {
+      name: 'the other build type',
+      data: { 'builddefinition.buildtype': 'https://tekton.dev/chains/v2/slsa-tekton' },
+      pick: (result: Result) => configFrom(result).format.buildType,
+      want: 'https://tekton.dev/chains/v2/slsa-tekton',
+    },
+    {
+      name: 'an empty string over a default',
+      data: { 'builder.id': '' },
+      pick: (result: Result) => configFrom(result).format.builderId,
+      want: '',
+    },
+    {
+      name: 'a string with its blanks',
+      data: { 'builder.id': ' x ' },
+      pick: (result: Result) => configFrom(result).format.builderId,
+      want: ' x ',
+    },
+    {
+      name: 'a bool of Go',
+      data: { 'artifacts.pipelinerun.enable-deep-inspection': 'T' },
+      pick: (result: Result) => configFrom(result).format.deepInspection,
+      want: true,
+    },
+    {
+      name: 'namespaces',
+      data: { namespace: 'a, b' },
+      pick: (result: Result) => configFrom(result).namespaces,
+      want: new Set(['a', 'b']),
+    },
+    {
+      name: 'a key that only documents the ConfigMap',
+      data: { _example: 'anything' },
+      pick: warningsFrom,
+      want: [],
+    },
+    {
+      name: 'what is not yet there at the value that changes nothing',
+      data: {
+        'transparency.enabled': 'false',
+        'signers.kms.kmsref': '',
+        'storage.oci.encoding-format': 'dsse',
+        'signers.x509.fulcio.enabled': '0',
+      },
+      pick: warningsFrom,
+      want: [],
+    },
+  ];
+  for (const { name, data, pick, want } of accepted) {
+    it(`accepts ${name}`, () => assert.deepEqual(pick(read(data)), want));
+  }
+
+  const warned = [
+    {
+      name: 'an unknown key, without its value',
+      data: { foo: 'hunter2' },
+      want: ['foo (ConfigMap): there is no such key, so it is ignored'],
+    },
+    {
+      name: 'a key with a slip',
+      data: { 'artifacts.taskrun.formt': 'x' },
+      want: ['artifacts.taskrun.formt (ConfigMap): there is no such key, so it is ignored; did you mean "artifacts.taskrun.format"?'],
+    },
+    {
+      name: 'a key in another case',
+      data: { 'Artifacts.TaskRun.Format': 'x' },
+      want: ['Artifacts.TaskRun.Format (ConfigMap): there is no such key, so it is ignored; did you mean "artifacts.taskrun.format"?'],
+    },
+    {
+      name: 'a bool that is none',
+      data: { 'signers.x509.fulcio.enabled': 'tr' },
+      want: [
+        'signers.x509.fulcio.enabled = "tr" (ConfigMap): it is neither true nor false, so it is ignored, as in Tekton Chains; ' +
+          'allowed: true or false (also 1 t T TRUE True, 0 f F FALSE False)',
+      ],
+    },
+    {
+      name: 'transparency that looks on and is off',
+      data: { 'transparency.enabled': 'True' },
+      want: ['transparency.enabled = "True" (ConfigMap): only "true" and "manual" switch it on, so it is off'],
+    },
+    {
+      name: 'a key without effect, its password hidden',
+      data: { 'storage.docdb.mongo-server-url': 'mongodb://root:hunter2@db/x?authSource=hunter2' },
+      want: [
+        'storage.docdb.mongo-server-url = "mongodb://***@db/x?***" (ConfigMap): it has no effect: it belongs to the store "docdb", ' +
+          'which comes with a later version',
+      ],
+    },
+    {
+      name: 'a configuration that signs nothing',
+      data: { 'artifacts.taskrun.storage': '', 'artifacts.pipelinerun.signer': 'none', 'artifacts.oci.storage': '' },
+      want: [
+        'artifacts.taskrun.storage = "" (ConfigMap): no artifact has both a store and a signer, so nothing will be signed; name a store',
+      ],
+    },
+  ];
+  for (const { name, data, want } of warned) {
+    it(`warns about ${name}`, () => {
+      const result = read(data);
+
+      assert.equal(result.kind, 'good');
+      assert.deepEqual(warningsFrom(result), want);
+    });
+  }
+
+  const refused = [
+    { key: 'artifacts.taskrun.format', value: 'tekton', reason: /"tekton" is not one of them; allowed: in-toto, slsa\/v1/ },
+    { key: 'artifacts.taskrun.format', value: '', reason: /an empty name is not allowed/ },
+    { key: 'artifacts.taskrun.format', value: 'In-Toto', reason: /not one of them/ },
+    { key: 'artifacts.taskrun.storage', value: 'tekton,', reason: /an empty name is not allowed/ },
+    { key: 'artifacts.taskrun.storage', value: 'gcs', reason: /"gcs", which comes with a later version/ },
+    { key: 'artifacts.taskrun.storage', value: 'tekton,kafka', reason: /"kafka", which comes with a later version/ },
+    { key: 'artifacts.pipelinerun.storage', value: 'kafka', reason: /"kafka" is not one of them/ },
+    { key: 'artifacts.taskrun.signer', value: 'kms', reason: /"kms", which comes with a later version/ },
+    { key: 'artifacts.oci.format', value: 'in-toto', reason: /not one of them/ },
+    { key: 'builddefinition.buildtype', value: 'x', reason: /not one of them/ },
+    { key: 'storage.oci.encoding-format', value: 'sigstore-bundle', reason: /later version/ },
+    { key: 'storage.oci.layout', value: 'referrers', reason: /later version/ },
+    { key: 'storage.oci.layout', value: 'both', reason: /later version/ },
+    { key: 'transparency.enabled', value: 'true', reason: /later version/ },
+    { key: 'transparency.enabled', value: 'manual', reason: /later version/ },
+    { key: 'transparency.version', value: '2', reason: /later version/ },
+    { key: 'signers.kms.kmsref', value: 'awskms:///x', reason: /later version/ },
+    { key: 'signers.x509.fulcio.enabled', value: 'true', reason: /later version/ },
+    { key: 'journal.url', value: 'postgres://db/x', reason: /a PostgreSQL journal, which comes with a later version/ },
+    { key: 'journal.url', value: 'sqlite://journal.db', reason: /three slashes/ },
+    { key: 'journal.url', value: 'journal.db', reason: /no journal URL/ },
+    { key: 'retry.budget', value: '7d', reason: /write "168h"/ },
+    { key: 'retry.budget', value: '0', reason: /less than 1s/ },
+    { key: 'limits.payload-bytes', value: '16MB', reason: /write "Mi"/ },
+    { key: 'concurrency', value: '0', reason: /less than 1/ },
+    { key: 'concurrency', value: 'many', reason: /no whole number/ },
+    { key: 'namespace', value: 'a,,b', reason: /no namespace's name/ },
+    { key: 'namespace', value: 'A', reason: /no namespace's name/ },
+  ];
+  for (const { key, value, reason } of refused) {
+    it(`refuses ${key} = "${value}"`, () => {
+      const [problem = '', ...more] = problemsFrom(read({ [key]: value }));
+
+      assert.deepEqual(more, []);
+      assert.ok(problem.startsWith(`${key} = `), problem);
+      assert.match(problem, reason);
+    });
+  }
+
+  const conflicting: readonly { readonly name: string; readonly data: Record<string, string>; readonly blamed: string }[] = [
+    { name: 'a delay longer than the budget', data: { 'retry.max-delay': '2h', 'retry.budget': '1h' }, blamed: 'retry.max-delay' },
+    { name: 'a finalizer for no time', data: { 'finalizer.hold': '0' }, blamed: 'finalizer.hold' },
+    { name: 'answers smaller than payloads', data: { 'limits.response-bytes': '16Mi' }, blamed: 'limits.response-bytes' },
+    { name: 'a journal smaller than a payload', data: { 'journal.max-bytes': '16Mi' }, blamed: 'journal.max-bytes' },
+    {
+      name: 'a repository and a folder',
+      data: { 'storage.oci.repository': 'r.example/x', 'storage.oci.directory': 'x' },
+      blamed: 'storage.oci.repository',
+    },
+    {
+      name: 'an authority that is not looked at',
+      data: { 'storage.oci.repository.insecure': 'true', 'storage.oci.ca-file': 'ca.pem' },
+      blamed: 'storage.oci.repository.insecure',
+    },
+    { name: 'a signer without a key', data: { 'signers.x509.directory': '' }, blamed: 'signers.x509.directory' },
+  ];
+  for (const { name, data, blamed } of conflicting) {
+    it(`refuses ${name}`, () => {
+      const result = read(data);
+
+      assert.deepEqual(result.kind === 'refused' && result.problems.map(({ key }) => key), [blamed]);
+    });
+  }
+
+  it('says every problem at once, each with its source', () => {
+    const layers = [
+      dataLayer('ConfigMap', { 'artifacts.oci.format': 'x', 'retry.budget': 'long', concurrency: 5 }),
+      environmentLayer({ CHAINSMITH_FINALIZER_HOLD: 'short' }),
+      flagLayer(['limits.subjects=few', 'nonsense']),
+    ];
+
+    const result = readConfig(layers, '/work');
+
+    assert.deepEqual(result.kind === 'refused' && result.problems.map(({ key, source }) => [key, source]), [
+      ['concurrency', 'ConfigMap'],
+      [undefined, '--set'],
+      ['artifacts.oci.format', 'ConfigMap'],
+      ['retry.budget', 'ConfigMap'],
+      ['finalizer.hold', 'environment'],
+      ['limits.subjects', '--set'],
+    ]);
+  });
+
+  it('does not blame a conflict on a value that was refused', () => {
+    const result = read({ 'retry.budget': 'long', 'retry.max-delay': '20h' });
+
+    assert.deepEqual(result.kind === 'refused' && result.problems.map(({ key }) => key), ['retry.budget']);
+  });
+
+  it('lets later layers win, and says where each value came from', () => {
+    const layers = [
+      dataLayer('ConfigMap', { 'builder.id': 'low', 'retry.budget': '1h', 'proof.read-back': 'false' }),
+      environmentLayer({ CHAINSMITH_BUILDER_ID: 'middle', CHAINSMITH_PROOF_READ_BACK: 'maybe' }),
+      flagLayer(['builder.id=first', 'builder.id=a=b']),
+    ];
+
+    const result = readConfig(layers, '/work');
+
+    const config = configFrom(result);
+    assert.deepEqual([config.format.builderId, config.retry.budgetMs, config.proof.readBack], ['a=b', 3_600_000, false]);
+    const sources = result.kind === 'good' ? result.settings.filter(({ source }) => source !== 'default') : [];
+    assert.deepEqual(sources, [
+      { key: 'builder.id', text: 'a=b', source: '--set' },
+      { key: 'proof.read-back', text: 'false', source: 'ConfigMap' },
+      { key: 'retry.budget', text: '1h', source: 'ConfigMap' },
+    ]);
+  });
+
+  it('never shows a secret', () => {
+    const secret = 'hunter2hunter2';
+    const urls = keyNames.filter((name) => rowOf(name).secret === 'url');
+    const wrong = { ...Object.fromEntries(urls.map((name) => [name, `postgres://user:${secret}@host/x?token=${secret}`])), [secret]: 'x' };
+
+    const result = read({ ...wrong, 'signers.kms.auth.token': secret, concurrency: '0' });
+
+    // An unknown key is shown, or nobody could find it; no value is.
+    const said = [...problemsFrom(result), ...warningsFrom(result)].filter((line) => !line.startsWith(secret));
+    assert.ok(said.length > urls.length);
+    assert.deepEqual(
+      said.filter((line) => line.includes(secret)),
+      [],
+    );
+  });
+});
