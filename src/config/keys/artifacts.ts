@@ -1,6 +1,6 @@
 import type { ArtifactKind } from '../../model/artifact.ts';
 import type { Key } from '../key.ts';
-import { formatNamesOf, signerNames, storeNames, type SignerName } from '../rooms.ts';
+import { formatNames, signerNames, storeNames, type SignerName } from '../rooms.ts';
 import { bool, oneOf, setOf, text, words } from '../values.ts';
 
 const chainsStores = ['tekton', 'oci', 'gcs', 'docdb', 'grafeas', 'archivista'];
@@ -17,7 +17,7 @@ const whatIsSigned = { taskrun: 'TaskRuns', pipelinerun: 'PipelineRuns', oci: 'i
 
 function format(kind: ArtifactKind, ordinary: string) {
   return {
-    type: oneOf({ now: formatNamesOf(kind) }),
+    type: oneOf({ now: formatNames(kind) }),
     default: ordinary,
     doc: `Format of what is signed for ${whatIsSigned[kind]}`,
     from: 'Chains',
