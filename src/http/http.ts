@@ -77,13 +77,21 @@ async function follow(call: Call, ctx: Context): Promise<Answer> {
     const answer = await once(here, ctx);
     const location = answer.headers['location'];
     if (left <= 0 || location === undefined || ![301, 302, 303, 307, 308].includes(answer.status)) return answer;
-    const next = new URL(location, here.url);
+    const next = targetOf(location, here.url);
     const headers = { ...here.headers };
     if (next.origin !== new URL(here.url).origin) {
       for (const name of Object.keys(headers)) if (name.toLowerCase() === 'authorization') delete headers[name];
     }
     here = { ...here, url: next.href, headers };
   }
+}
+
+/** Where a redirect goes: never from https to plain http, where anybody could read and change what comes. */
+function targetOf(location: string, from: string): URL {
+  const next = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  if (next !== undefined && !(from.startsWith('https:') && next.protocol === 'http:')) return next;
+  const reason = next === undefined ? 'it redirects to what is no URL' : `it redirects to plain http, ${shownUrl(next.href)}`;
+  throw new TerminalError('http.bad-url', `Cannot follow the answer of ${shownUrl(from)}: ${reason}`);
 }
 
 async function once(call: Call, ctx: Context): Promise<Answer> {

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import { TerminalError } from '../../errors.ts';
+import { send, type Answer, type Call } from '../../http/http.ts';
+import type { Context } from '../../observe/context.ts';
+import { openAuthorizer, type Access } from './auth.ts';
+import type { Credentials } from './credentials.ts';
+import { openEndpoints } from './endpoint.ts';
+import { keyedMutex } from './mutex.ts';
+import { parseRepository, shownRepository, type RepositoryName } from './reference.ts';
+import { registryRepository, type Ask } from './registry.ts';
+import type { Actions, Repositories } from './repository.ts';
+
+export interface RegistryOptions {
+  readonly credentials: Credentials;
+  /** Certificates are not verified, and plain http is tried where https fails. */
+  readonly insecure: boolean;
+  /** PEM file with authorities to trust beside the well-known ones. */
+  readonly caFile: string | undefined;
+  readonly maxBytes: number;
+  /** Proxies, as the environment of most programs names them. Without it connections are direct. */
+  readonly proxy: Proxy | undefined;
+}
+
+export interface Proxy {
+  readonly http?: string | undefined;
+  readonly https?: string | undefined;
+  /** Hosts to reach directly, separated by commas. */
+  readonly except?: string | undefined;
+}
+
+/** Parallel connections to one registry; more only waits there instead of here. */
+const connections = 32;
+
+/** Blobs are redirected to object stores, which redirect between regions. */
+const maxRedirects = 5;
+
+/** A client with sockets, tokens and credentials of its own, for any number of registries. Throws `oci.ca-file`. */
+export async function openRegistries(options: RegistryOptions, ctx: Context): Promise<Repositories> {
+  const dispatcher = await openDispatcher(options, ctx);
+  const endpoints = openEndpoints(options.insecure, dispatcher);
+  const authorizer = openAuthorizer({ credentials: options.credentials, dispatcher, now: Date.now });
+  const tags = keyedMutex();
+
+  const speak = async (name: RepositoryName, actions: Actions, request: Ask, ctx: Context): Promise<Answer> => {
+    const access: Access = { name, actions, base: await endpoints.of(name.registry, ctx) };
+    const url = new URL(request.to, `${access.base}/v2/${name.path}/`);
+    const isOurs = url.origin === new URL(access.base).origin;
+    const call = callOf(request, url.href, { dispatcher, name, maxBytes: options.maxBytes });
+    if (!isOurs) return await send(call, ctx);
+    const sent = await authorizer.header(access, ctx);
+    const answer = await send(withHeader(call, sent), ctx);
+    // A 401 from where we were redirected to is not the registry's, and must not learn our credentials.
+    if (answer.status !== 401 || new URL(answer.url).origin !== url.origin) return answer;
+    const better = await authorizer.answer(access, answer.headers['www-authenticate'] ?? '', sent, ctx);
+    return better === undefined ? answer : await send(withHeader(call, better), ctx);
+  };
+
+  return {
+    prefix: '',
+    repository(text, actions) {
+      const name = parseRepository(text);
+      const where = shownRepository(name);
+      return registryRepository({
+        where,
+        dependency: `oci:${name.registry}`,
+        maxBytes: options.maxBytes,
+        exclusively: async (tag, work) => await tags.run(`${where}:${tag}`, work),
+        speak: async (request, ctx) => await speak(name, actions, request, ctx),
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await dispatcher.close();
+    },
+  };
+}
+
+interface Line {
+  readonly dispatcher: Dispatcher;
+  readonly name: RepositoryName;
+  readonly maxBytes: number;
+}
+
+function callOf({ to: _, ...rest }: Ask, url: string, { dispatcher, name, maxBytes }: Line): Call {
+  const isReading = rest.method === 'GET' || rest.method === 'HEAD';
+  return { maxBytes, ...rest, url, dispatcher, dependency: `oci:${name.registry}`, redirects: isReading ? maxRedirects : 0 };
+}
+
+function withHeader(call: Call, authorization: string | undefined): Call {
+  return authorization === undefined ? call : { ...call, headers: { ...call.headers, authorization } };
+}
+
+async function openDispatcher({ insecure, caFile, proxy }: RegistryOptions, ctx: Context): Promise<Dispatcher> {
+  const ca = caFile === undefined ? undefined : [...getCACertificates('default'), await readCa(caFile)];
+  const tls = { rejectUnauthorized: !insecure, ...(ca && { ca }) };
+  if (insecure) ctx.logger.warn({ store: 'oci' }, 'certificates of registries are not verified, and plain http is allowed');
+  if (proxy === undefined) return new Agent({ connections, connect: tls });
+  const { http = '', https = '', except = '' } = proxy;
+  return new EnvHttpProxyAgent({ connections, connect: tls, requestTls: tls, httpProxy: http, httpsProxy: https, noProxy: except });
+}
+
+async function readCa(file: string): Promise<string> {
+  const fix = 'point storage.oci.ca-file to a PEM file with certificates';
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new TerminalError('oci.ca-file', `Cannot read CA file "${file}": ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+      fix,
+    });
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new TerminalError('oci.ca-file', `Cannot read CA file "${file}": it has no certificate`, { fix });
+}

@@ -1,0 +1,43 @@
+import { TransientError } from '../../errors.ts';
+import { sha256Of } from '../../model/digest.ts';
+import type { Place, Stored } from '../../model/receipt.ts';
+import type { Context } from '../../observe/context.ts';
+import { filings, parseTagManifest, signatureBytesIn, type Layer, type Spot } from './cosign.ts';
+import type { Repository } from './repository.ts';
+
+/**
+ * Reads one place as a consumer would: the tag, its layer, the blob. Throws `store.oci.missing` when any of them is not there: another
+ * writer may have replaced the tag, so the envelope must be put again.
+ */
+export async function readSpot(spot: Spot, place: Place, repository: Repository, ctx: Context): Promise<Stored> {
+  const manifest = await repository.manifest(spot.tag, ctx);
+  if (manifest === undefined) throw missing(place, 'there is no such tag');
+  const { layers } = parseTagManifest(manifest, place.address);
+  const layer = layers.find((candidate) => isAt(candidate, spot));
+  if (layer === undefined) throw missing(place, `none of the ${layers.length} layers of its tag is the one`);
+  const stored = await readLayer(layer, place, repository, ctx);
+  if (stored === undefined) throw missing(place, 'its blob is not there');
+  return stored;
+}
+
+/** The envelope of a layer; undefined when its blob is not there, or it is of a kind that we do not know. */
+export async function readLayer(layer: Layer, place: Place, repository: Repository, ctx: Context): Promise<Stored | undefined> {
+  const signature = layer.mediaType === filings.raw.mediaType ? signatureBytesIn(layer) : undefined;
+  if (layer.mediaType !== filings.dsse.mediaType && signature === undefined) return undefined;
+  const bytes = await repository.blob(layer, ctx);
+  if (bytes === undefined) return undefined;
+  return signature === undefined ? { kind: 'dsse', place, body: bytes } : { kind: 'raw', place, payload: bytes, signature };
+}
+
+function isAt(layer: Layer, { layer: digest, signature }: Spot): boolean {
+  if (layer.digest !== `sha256:${digest}`) return false;
+  if (signature === undefined) return layer.mediaType === filings.dsse.mediaType;
+  const bytes = signatureBytesIn(layer);
+  return bytes !== undefined && sha256Of(bytes) === signature;
+}
+
+function missing({ address }: Place, reason: string): TransientError {
+  return new TransientError('store.oci.missing', `Cannot read back "${address}": ${reason}`, {
+    fix: 'store it again; if it keeps vanishing, find who else writes or cleans up this tag',
+  });
+}
