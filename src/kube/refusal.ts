@@ -44,6 +44,8 @@ const meanings: Readonly<Record<number, Meaning>> = {
   422: { code: 'kube.invalid', retry: 'never', why: 'the API server does not accept the object' },
   429: busy,
 };
+/** A patch for an object whose place another one has taken: for custom resources no 409 but "metadata.uid: field is immutable". */
+const replaced: Meaning = { code: 'kube.conflict', retry: 'later', why: 'it is another object now' };
 const exists: Meaning = { code: 'kube.exists', retry: 'later', why: 'it is already there' };
 const unavailable: Meaning = { code: 'kube.unavailable', retry: 'later', isDown: true, why: 'the API server failed' };
 /** Webhooks of others change with their releases and may be broken for a while (chains-controller 1.12): asked again later. */
@@ -85,13 +87,14 @@ export function refusalIn(body: Json | undefined): Refusal | undefined {
 function meaningOf({ status, body }: Refusal, said: string): Meaning {
   if (status < 500 && said.includes('admission webhook')) return denied;
   if (status === 409 && textAt(body, 'reason') === 'AlreadyExists') return exists;
-  if (isFromTheFuture(body)) return expired;
+  // A 504 that never mends itself: etcd was restored from a backup and has yet to reach a resourceVersion of ours.
+  if (hasCause(body, 'reason', 'ResourceVersionTooLarge')) return expired;
+  if (status === 422 && hasCause(body, 'field', 'metadata.uid')) return replaced;
   return meanings[status] ?? (status >= 500 ? unavailable : refused);
 }
 
-/** A 504 that never mends itself: etcd was restored from a backup, and a resourceVersion of ours is one that it has not reached yet. */
-function isFromTheFuture(body: Json | undefined): boolean {
-  return objectsAt(body, 'details', 'causes').some(({ reason }) => reason === 'ResourceVersionTooLarge');
+function hasCause(body: Json | undefined, member: 'reason' | 'field', value: string): boolean {
+  return objectsAt(body, 'details', 'causes').some((cause) => cause[member] === value);
 }
 
 function fixForbidden({ verb, resource, namespace }: Target): string {
