@@ -148,7 +148,7 @@ function bind(claim: Claim, policy: Policy, check: Check): void {
   }
   if (runUid !== undefined && claim.predicateType === 'https://slsa.dev/provenance/v1') {
     const invocation = at(claim.predicate, 'runDetails', 'metadata', 'invocationId');
-    check('run', () => demand(invocation === runUid, `the statement is not about the run with the UID "${runUid}"`));
+    check('run', () => demand((invocation ?? '') === runUid, `the statement is not about the run with the UID "${runUid}"`));
   }
 }
 
