@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { ArtifactKind } from '../model/artifact.ts';
-import type { SignerName, SignerOptions, StoreName } from './rooms.ts';
+import type { SignerName, SignerOptions, StoreName, StoreOptions } from './rooms.ts';
 import type { Values } from './schema.ts';
 
 /** What to make for one kind of artifact. No stores, or the signer `none`: nothing, which is a decision and not a success (P1). */
@@ -11,21 +11,27 @@ export interface ArtifactPlan {
   readonly stores: readonly StoreName[];
 }
 
-export interface OciOptions {
-  /** Replaces the image's own repository; undefined: beside the image. */
-  readonly repository: string | undefined;
-  readonly insecure: boolean;
-  /** Folder of an OCI image layout instead of registries. */
-  readonly directory: string | undefined;
+/** What the configuration takes from where the program runs. */
+export interface Surroundings {
+  /** Absolute; where relative paths start. */
+  readonly directory: string;
+  /** Credentials of registries when `storage.oci.docker-config` does not say. */
   readonly dockerConfig: string | undefined;
-  readonly caFile: string | undefined;
+  /** The way out, as `HTTP_PROXY` and its siblings say it. */
+  readonly proxy: Proxy | undefined;
+}
+
+export interface Proxy {
+  readonly http?: string;
+  readonly https?: string;
+  readonly except?: string;
 }
 
 /** The program's configuration: parsed, cross-checked, paths absolute. One immutable snapshot; each room is given its own part. */
 export interface Config {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactPlan>>;
   readonly format: { readonly builderId: string; readonly buildType: string; readonly deepInspection: boolean };
-  readonly stores: { readonly oci: OciOptions; readonly tekton: Readonly<Record<string, never>> };
+  readonly stores: StoreOptions;
   readonly signers: SignerOptions;
   readonly journal: { readonly url: string; readonly keepMs: number; readonly maxBytes: number };
   readonly retry: { readonly budgetMs: number; readonly maxDelayMs: number };
@@ -39,9 +45,9 @@ export interface Config {
   readonly namespaces: ReadonlySet<string>;
 }
 
-/** Puts parsed values where the program wants them. Relative paths are taken from `directory`, which is absolute. */
-export function configOf(values: Values, directory: string): Config {
-  const absolute = (path: string) => (path === '' ? undefined : resolve(directory, path));
+/** Puts parsed values where the program wants them. */
+export function configOf(values: Values, surroundings: Surroundings): Config {
+  const { directory } = surroundings;
   return {
     artifacts: {
       taskrun: planOf(values['artifacts.taskrun.format'], values['artifacts.taskrun.signer'], values['artifacts.taskrun.storage']),
@@ -57,16 +63,7 @@ export function configOf(values: Values, directory: string): Config {
       buildType: values['builddefinition.buildtype'],
       deepInspection: values['artifacts.pipelinerun.enable-deep-inspection'],
     },
-    stores: {
-      oci: {
-        repository: values['storage.oci.repository'] === '' ? undefined : values['storage.oci.repository'],
-        insecure: values['storage.oci.repository.insecure'],
-        directory: absolute(values['storage.oci.directory']),
-        dockerConfig: absolute(values['storage.oci.docker-config']),
-        caFile: absolute(values['storage.oci.ca-file']),
-      },
-      tekton: {},
-    },
+    stores: { oci: ociOptionsOf(values, surroundings), tekton: {} },
     signers: { x509: { directory: resolve(directory, values['signers.x509.directory']) } },
     journal: {
       url: `sqlite://${resolve(directory, values['journal.url'].replace(/^sqlite:(\/\/(?=\/))?/, ''))}`,
@@ -85,6 +82,22 @@ export function configOf(values: Values, directory: string): Config {
     filter: { managedBy: new Set(values['filter.managed-by']) },
     concurrency: values.concurrency,
     namespaces: new Set(values.namespace),
+  };
+}
+
+/** A folder needs none of what is about registries; what is not given is left to the store. */
+function ociOptionsOf(values: Values, { directory, dockerConfig, proxy }: Surroundings): StoreOptions['oci'] {
+  const given = (name: string, text: string | undefined) => (text === undefined || text === '' ? {} : { [name]: text });
+  const absolute = (path: string) => (path === '' ? undefined : resolve(directory, path));
+  const common = { layout: values['storage.oci.layout'], maxResponseBytes: values['limits.response-bytes'] };
+  if (values['storage.oci.directory'] !== '') return { ...common, directory: resolve(directory, values['storage.oci.directory']) };
+  return {
+    ...common,
+    insecure: values['storage.oci.repository.insecure'],
+    ...given('repository', values['storage.oci.repository']),
+    ...given('dockerConfig', absolute(values['storage.oci.docker-config']) ?? dockerConfig),
+    ...given('caFile', absolute(values['storage.oci.ca-file'])),
+    ...(proxy && { proxy }),
   };
 }
 

@@ -13,7 +13,7 @@ describe('readEnvironment', () => {
       systemNamespace: 'tekton-chains',
       identity: undefined,
       dockerConfig: undefined,
-      registryAuthFile: undefined,
+      proxy: undefined,
       cosignPassword: undefined,
       kubeconfig: undefined,
       home: undefined,
@@ -29,7 +29,10 @@ describe('readEnvironment', () => {
       POD_NAME: 'chainsmith-0',
       HOSTNAME: 'node',
       DOCKER_CONFIG: '/docker',
-      REGISTRY_AUTH_FILE: '',
+      REGISTRY_AUTH_FILE: '/auth.json',
+      https_proxy: 'http://proxy.example:3128',
+      HTTPS_PROXY: 'http://other.example:3128',
+      NO_PROXY: 'localhost',
       COSIGN_PASSWORD: '',
       HOME: '/home/nonroot',
       NO_COLOR: '1',
@@ -42,13 +45,25 @@ describe('readEnvironment', () => {
       systemNamespace: 'chains',
       identity: 'chainsmith-0',
       dockerConfig: '/docker',
-      registryAuthFile: undefined,
+      proxy: { https: 'http://proxy.example:3128', except: 'localhost' },
       cosignPassword: '',
       kubeconfig: undefined,
       home: '/home/nonroot',
       color: false,
     });
   });
+
+  const dockerConfigs = [
+    { variables: { HOME: '/home/x' }, want: '/home/x/.docker' },
+    { variables: { USERPROFILE: '/users/x' }, want: '/users/x/.docker' },
+    { variables: { HOME: '/home/x', REGISTRY_AUTH_FILE: '/auth.json' }, want: '/auth.json' },
+    { variables: { DOCKER_CONFIG: '', REGISTRY_AUTH_FILE: '/auth.json' }, want: '/auth.json' },
+  ];
+  for (const { variables, want } of dockerConfigs) {
+    it(`looks for credentials in ${want} given ${Object.keys(variables).join(', ')}`, () => {
+      assert.equal(readEnvironment(variables).dockerConfig, want);
+    });
+  }
 
   for (const port of ['http', '0', '65536', '1e3', 'tcp://10.0.0.1:443']) {
     it(`refuses the port "${port}"`, () => {

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
+import type { Surroundings } from './config.ts';
 import { environmentLayer, type Layer } from './layers.ts';
 
 /** An empty variable is an absent one, as Kubernetes manifests leave them. */
@@ -28,6 +30,12 @@ const Variables = z.object({
   USERPROFILE: Text,
   NO_COLOR: Text,
   FORCE_COLOR: Text,
+  HTTP_PROXY: Text,
+  HTTPS_PROXY: Text,
+  NO_PROXY: Text,
+  http_proxy: Text,
+  https_proxy: Text,
+  no_proxy: Text,
 });
 
 /** What the program wants to know from its environment, besides the configuration. */
@@ -38,8 +46,10 @@ export interface Environment {
   readonly systemNamespace: string;
   /** Who we are among replicas: the pod, or else the host. */
   readonly identity: string | undefined;
+  /** Credentials of registries: `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE`, or else Docker's folder at home (chains-controller 5.3.6). */
   readonly dockerConfig: string | undefined;
-  readonly registryAuthFile: string | undefined;
+  /** `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, in either case. The URLs may hold passwords. */
+  readonly proxy: Surroundings['proxy'];
   /** A secret; an empty password is one, too. */
   readonly cosignPassword: string | undefined;
   readonly kubeconfig: string | undefined;
@@ -60,17 +70,27 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     });
   }
   const given = parsed.data;
+  const home = given.HOME ?? given.USERPROFILE;
   const host = given.KUBERNETES_SERVICE_HOST;
   return {
     cluster: host === undefined ? undefined : { host, port: given.KUBERNETES_SERVICE_PORT ?? 443 },
     systemNamespace: given.SYSTEM_NAMESPACE ?? 'tekton-chains',
     identity: given.POD_NAME ?? given.HOSTNAME,
-    dockerConfig: given.DOCKER_CONFIG,
-    registryAuthFile: given.REGISTRY_AUTH_FILE,
+    dockerConfig: given.DOCKER_CONFIG ?? given.REGISTRY_AUTH_FILE ?? (home === undefined ? undefined : join(home, '.docker')),
+    proxy: proxyIn(given),
     cosignPassword: given.COSIGN_PASSWORD,
     kubeconfig: given.KUBECONFIG,
-    home: given.HOME ?? given.USERPROFILE,
+    home,
     color: given.NO_COLOR !== undefined ? false : given.FORCE_COLOR !== undefined ? given.FORCE_COLOR !== '0' : undefined,
     layer: environmentLayer(variables),
   };
+}
+
+/** Lower case wins, as with curl. */
+function proxyIn(given: z.output<typeof Variables>): Surroundings['proxy'] {
+  const http = given.http_proxy ?? given.HTTP_PROXY;
+  const https = given.https_proxy ?? given.HTTPS_PROXY;
+  const except = given.no_proxy ?? given.NO_PROXY;
+  if (http === undefined && https === undefined) return undefined;
+  return { ...(http !== undefined && { http }), ...(https !== undefined && { https }), ...(except !== undefined && { except }) };
 }

@@ -78,7 +78,7 @@ describe('fileLayer', () => {
   it('refuses a bomb of aliases instead of unfolding it', () => {
     const bomb = [
       'a: &a [x,x,x,x,x,x,x,x,x]',
-      ...'bcdefgh'.split('').map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`)}]`),
+      ...'bcdefgh'.split('').map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`).join(',')}]`),
     ];
 
     const { problems } = layerText(fileLayer('f', bomb.join('\n')));
@@ -134,7 +134,7 @@ describe('flagLayer', () => {
 
 describe('dataLayer', () => {
   it('keeps a key called __proto__ as any other', () => {
-    assert.deepEqual([...dataLayer('x', JSON.parse('{"__proto__":"y"}')).entries], [['__proto__', 'y']]);
+    assert.deepEqual([...dataLayer('x', Object.fromEntries([['__proto__', 'y']])).entries], [['__proto__', 'y']]);
   });
 });
 

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import { journals } from '../journal/journals.ts';
+import { signers } from '../sign/signers.ts';
+import { stores } from '../store/stores.ts';
 import { configPage } from './docs.ts';
 import { sentenceOfFinding } from './finding.ts';
 import { dataLayer, environmentLayer, fileLayer, flagLayer } from './layers.ts';
 import { readConfig, type Result } from './read.ts';
 import { keyNames, rowOf, variableOf } from './schema.ts';
 
-const read = (data: Record<string, unknown>): Result => readConfig([dataLayer('ConfigMap', data)], '/work');
+const surroundings = { directory: '/work', dockerConfig: undefined, proxy: undefined };
+const read = (data: Record<string, unknown>): Result => readConfig([dataLayer('ConfigMap', data)], surroundings);
 
 function configFrom(result: Result) {
   assert.ok(result.kind === 'good', result.kind === 'refused' ? result.problems.map(sentenceOfFinding).join('\n') : '');
@@ -44,7 +48,7 @@ describe('the schema', () => {
 
 describe('readConfig', () => {
   it('gives the defaults of Chains and ours for an empty ConfigMap', () => {
-    const result = readConfig([dataLayer('ConfigMap', undefined)], '/work');
+    const result = readConfig([dataLayer('ConfigMap', undefined)], surroundings);
 
     assert.deepEqual(warningsFrom(result), []);
     assert.deepEqual(configFrom(result), {
@@ -54,10 +58,7 @@ describe('readConfig', () => {
         oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] },
       },
       format: { builderId: 'https://tekton.dev/chains/v2', buildType: 'https://tekton.dev/chains/v2/slsa', deepInspection: false },
-      stores: {
-        oci: { repository: undefined, insecure: false, directory: undefined, dockerConfig: undefined, caFile: undefined },
-        tekton: {},
-      },
+      stores: { oci: { layout: 'tags', maxResponseBytes: 33_554_432, insecure: false }, tekton: {} },
       signers: { x509: { directory: '/etc/signing-secrets' } },
       journal: { url: 'sqlite:///var/lib/chainsmith/journal.db', keepMs: 2_592_000_000, maxBytes: 1_073_741_824 },
       retry: { budgetMs: 604_800_000, maxDelayMs: 300_000 },
@@ -74,17 +75,17 @@ describe('readConfig', () => {
   it('reads the embedded defaults of npm start without a warning', async () => {
     const text = await readFile(new URL('../../config/embedded.yaml', import.meta.url), 'utf8');
 
-    const result = readConfig([fileLayer('config/embedded.yaml', text)], '/home/someone/chainsmith');
+    const result = readConfig([fileLayer('config/embedded.yaml', text)], { ...surroundings, directory: '/home/someone/chainsmith' });
 
     assert.deepEqual(warningsFrom(result), []);
-    const { artifacts, stores, signers, journal } = configFrom(result);
+    const { artifacts, stores: options, signers: keys, journal } = configFrom(result);
     assert.deepEqual(artifacts, {
       taskrun: { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] },
       pipelinerun: { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] },
       oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] },
     });
-    assert.equal(stores.oci.directory, '/home/someone/chainsmith/.chainsmith/oci');
-    assert.deepEqual(signers, { x509: { directory: '/home/someone/chainsmith/.chainsmith/keys' } });
+    assert.deepEqual(options.oci, { layout: 'tags', maxResponseBytes: 33_554_432, directory: '/home/someone/chainsmith/.chainsmith/oci' });
+    assert.deepEqual(keys, { x509: { directory: '/home/someone/chainsmith/.chainsmith/keys' } });
     assert.equal(journal.url, 'sqlite:///home/someone/chainsmith/.chainsmith/journal.db');
   });
 
@@ -237,6 +238,8 @@ describe('readConfig', () => {
     { key: 'artifacts.taskrun.signer', value: 'kms', reason: /"kms", which comes with a later version/ },
     { key: 'artifacts.oci.format', value: 'in-toto', reason: /not one of them/ },
     { key: 'builddefinition.buildtype', value: 'x', reason: /not one of them/ },
+    { key: 'storage.oci.repository', value: 'https://r.example/x', reason: /want registry\/repository/ },
+    { key: 'storage.oci.repository', value: 'r.example/x:tag', reason: /want registry\/repository/ },
     { key: 'storage.oci.encoding-format', value: 'sigstore-bundle', reason: /later version/ },
     { key: 'storage.oci.layout', value: 'referrers', reason: /later version/ },
     { key: 'storage.oci.layout', value: 'both', reason: /later version/ },
@@ -291,6 +294,32 @@ describe('readConfig', () => {
     });
   }
 
+  it('gives the store of images what was set, and the credentials and proxy of its surroundings', () => {
+    const data = { 'storage.oci.repository': 'r.example/x', 'storage.oci.ca-file': 'ca.pem', 'storage.oci.repository.insecure': 'f' };
+    const proxy = { https: 'http://proxy.example' };
+
+    const result = readConfig([dataLayer('ConfigMap', data)], { directory: '/work', dockerConfig: '/home/x/.docker', proxy });
+
+    const want = {
+      layout: 'tags',
+      maxResponseBytes: 33_554_432,
+      insecure: false,
+      repository: 'r.example/x',
+      caFile: '/work/ca.pem',
+      proxy,
+    };
+    assert.deepEqual(configFrom(result).stores.oci, { ...want, dockerConfig: '/home/x/.docker' });
+  });
+
+  it('gives every room options that it accepts', () => {
+    const { stores: options, signers: keys, journal } = configFrom(read({}));
+
+    for (const [name, kind] of Object.entries(stores))
+      assert.ok(kind.options.safeParse(options[name as keyof typeof options]).success, name);
+    for (const [name, kind] of Object.entries(signers)) assert.ok(kind.options.safeParse(keys[name as keyof typeof keys]).success, name);
+    assert.ok(journals.sqlite.options.safeParse({ url: journal.url, maxBytes: journal.maxBytes }).success);
+  });
+
   it('says every problem at once, each with its source', () => {
     const layers = [
       dataLayer('ConfigMap', { 'artifacts.oci.format': 'x', 'retry.budget': 'long', concurrency: 5 }),
@@ -298,7 +327,7 @@ describe('readConfig', () => {
       flagLayer(['limits.subjects=few', 'nonsense']),
     ];
 
-    const result = readConfig(layers, '/work');
+    const result = readConfig(layers, surroundings);
 
     assert.deepEqual(result.kind === 'refused' && result.problems.map(({ key, source }) => [key, source]), [
       ['concurrency', 'ConfigMap'],
@@ -323,7 +352,7 @@ describe('readConfig', () => {
       flagLayer(['builder.id=first', 'builder.id=a=b']),
     ];
 
-    const result = readConfig(layers, '/work');
+    const result = readConfig(layers, surroundings);
 
     const config = configFrom(result);
     assert.deepEqual([config.format.builderId, config.retry.budgetMs, config.proof.readBack], ['a=b', 3_600_000, false]);

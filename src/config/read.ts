@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { conflicts, doubts, type Check } from './checks.ts';
-import { configOf, type Config } from './config.ts';
+import { configOf, type Config, type Surroundings } from './config.ts';
 import { maskedText, type Finding } from './finding.ts';
 import { meant, type Layer } from './layers.ts';
 import { isKeyName, keyNames, rowOf, type KeyName, type Values } from './schema.ts';
@@ -26,9 +26,9 @@ interface Outcome {
 
 /**
  * Reads the whole configuration: layers lowest first, over the defaults of the schema. All problems at once; one is enough to refuse everything.
- * Pure: `directory` (absolute) is where relative paths start.
+ * Pure.
  */
-export function readConfig(layers: readonly Layer[], directory: string): Result {
+export function readConfig(layers: readonly Layer[], surroundings: Surroundings): Result {
   const outcomes = keyNames.map((name) => outcomeOf(name, layers));
   const wrong = new Set(outcomes.filter(({ problem }) => problem !== undefined).map(({ setting }) => setting.key));
   // One entry for each key, each from the parser of its own row: what the type says.
@@ -42,7 +42,7 @@ export function readConfig(layers: readonly Layer[], directory: string): Result 
     ...judge(doubts),
   ];
   if (problems.length > 0) return { kind: 'refused', problems, warnings };
-  return { kind: 'good', config: configOf(values, directory), settings, warnings };
+  return { kind: 'good', config: configOf(values, surroundings), settings, warnings };
 }
 
 function outcomeOf(name: KeyName, layers: readonly Layer[]): Outcome {

@@ -78,7 +78,7 @@ function yamlPieceOf(text: string, firstLine: number): Documents {
   const problemAt = (offset: number, message: string): Problem => ({
     line: lineAt(offset),
     column: Math.max(1, lines.linePos(offset).col),
-    message,
+    message: message.includes('call stack') ? 'it is nested too deeply' : message,
   });
   const documents: TextDocument[] = [];
   const problems: Problem[] = [];

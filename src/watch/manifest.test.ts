@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { orderedText } from '../model/json-text.ts';
-import { at } from '../model/json.ts';
+import { at, parseJson, textAt } from '../model/json.ts';
 import { parseManifest } from './manifest.ts';
 
 const uid = '6b3b1d7e-0f3a-4c55-9a3e-0f6d5d0b7c11';
@@ -15,8 +15,7 @@ function told(text: string): readonly string[] {
   const { objects, problems } = parseManifest(text);
   return [
     ...objects.map(
-      ({ kind, object, line }) =>
-        `${line}: ${kind} ${String(at(object, 'metadata', 'namespace'))}/${String(at(object, 'metadata', 'name'))}`,
+      ({ kind, object, line }) => `${line}: ${kind} ${textAt(object, 'metadata', 'namespace')}/${textAt(object, 'metadata', 'name')}`,
     ),
     ...problems.map(({ line, column, message }) => `${line}:${column} ${message}`),
   ];
@@ -204,7 +203,8 @@ describe('parseManifest', () => {
       const { objects, problems } = parseManifest(text);
 
       assert.deepEqual(objects, []);
-      assert.ok(problems.length > 0);
+      assert.ok(problems.length > 0 && problems.length <= 10);
+      assert.ok(!problems.some(({ message }) => message.includes('call stack')));
     });
   }
 
@@ -217,7 +217,7 @@ describe('parseManifest', () => {
   it('never throws', () => {
     fc.assert(
       fc.property(
-        fc.oneof(fc.string(), fc.json(), fc.string({ unit: fc.constantFrom(...'{}[]":,-&*!|>#\n ab1') })),
+        fc.oneof(fc.string(), fc.json(), fc.string({ unit: fc.constantFrom(...'{}[]":,-&*!|>#\n ab1'.split('')) })),
         (text) => void parseManifest(text),
       ),
     );
@@ -228,7 +228,7 @@ describe('parseManifest', () => {
       fc.property(fc.jsonValue(), (spec) => {
         const text = JSON.stringify({ ...taskRun, spec });
         const [run] = parseManifest(text).objects;
-        assert.equal(run === undefined ? '' : orderedText(run.object), orderedText(JSON.parse(text)));
+        assert.equal(run === undefined ? '' : orderedText(run.object), orderedText(parseJson(text)));
       }),
     );
   });

@@ -1,5 +1,16 @@
 import type { Key } from '../key.ts';
-import { bool, httpUrl, oneOf, path, text } from '../values.ts';
+import { OciRepository } from '../rooms.ts';
+import { bool, httpUrl, oneOf, path, text, type ValueType } from '../values.ts';
+
+const repository: ValueType<string> = {
+  allowed: "registry/repository, without tag and digest; empty for the image's own",
+  parse(given) {
+    const checked = OciRepository.safeParse(given === '' ? undefined : given);
+    return checked.success
+      ? { kind: 'value', value: given }
+      : { kind: 'wrong', reason: checked.error.issues[0]?.message ?? 'it is no repository' };
+  },
+};
 
 /** A parameter of a store that cannot be chosen yet: harmless, so a cluster that moves from Chains may leave it in. */
 function parameterOf(store: string, doc: string) {
@@ -15,7 +26,7 @@ function parameterOf(store: string, doc: string) {
 
 export const storageKeys = {
   'storage.oci.repository': {
-    type: text,
+    type: repository,
     default: '',
     doc: "Repository that takes every signature and attestation, instead of the image's own",
     from: 'Chains',
@@ -36,7 +47,7 @@ export const storageKeys = {
     status: 'used',
   },
   'storage.oci.layout': {
-    type: oneOf({ now: ['tags'], later: ['referrers', 'both'] }),
+    type: oneOf<'tags'>({ now: ['tags'], later: ['referrers', 'both'] }),
     default: 'tags',
     doc: 'Where signatures and attestations are found: beside the image as tags (.sig, .att), or as OCI 1.1 referrers',
     from: 'Chainsmith',
@@ -52,7 +63,7 @@ export const storageKeys = {
   'storage.oci.docker-config': {
     type: path,
     default: '',
-    doc: 'Docker configuration (file, or folder with config.json) with the credentials of registries; empty: DOCKER_CONFIG, then the home folder',
+    doc: 'Docker configuration (file, or folder with config.json) with the credentials of registries; empty: DOCKER_CONFIG, REGISTRY_AUTH_FILE, or else .docker at home',
     from: 'Chainsmith',
     status: 'used',
   },
