@@ -2,8 +2,10 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { Io } from './io.ts';
 
+type Terminal<Stream> = Stream & { readonly isTTY?: boolean };
+
 /** Asks on a terminal without echo; undefined when one of the two is no terminal. An interrupt rejects with an `AbortError`. */
-export function secretPrompt(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Io['askSecret'] {
+export function secretPrompt(input: Terminal<NodeJS.ReadableStream>, output: Terminal<NodeJS.WritableStream>): Io['askSecret'] {
   if (!input.isTTY || !output.isTTY) return undefined;
   return async (question, signal) => {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });

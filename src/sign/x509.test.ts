@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey, generateKeyPairSync, randomBytes, scryptSync, verify, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, verify, type KeyObject } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { pino } from 'pino';
 import { CodedError, TerminalError } from '../errors.ts';
 import { pemOf } from '../model/pem.ts';
 import { isSignedBy, parsePublicKey } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
-import { generateSigningKey, writeCosignKey } from './key-file.ts';
+import { writeCosignKey } from './key-file.ts';
 import { x509 } from './x509.ts';
 
 /** Throw-away keys, made by cosign 3.1.2 (`generate-key-pair`) and 2.6.4 (`import-key-pair`), both with the password "pw". */
@@ -177,54 +176,6 @@ describe('x509, options', () => {
       assert.equal(signer.publicKey, cosign3.publicKey);
     }
   });
-});
-
-/** A cosign container with parameters of our choice, for the password "pw"; `kdf` and `cipher` override its members. */
-function container(change: { N?: number; r?: number; kdf?: object; cipher?: object; plain?: Uint8Array } = {}): string {
-  const [salt, nonce, N, r] = [randomBytes(32), randomBytes(24), change.N ?? 32_768, change.r ?? 8];
-  const key = scryptSync('pw', salt, 32, { N, r, p: 1, maxmem: 512 * 1024 * 1024 });
-  const plain = change.plain ?? createPrivateKey(pkcs8(ec('P-256'))).export({ type: 'pkcs8', format: 'der' });
-  const json = {
-    kdf: { name: 'scrypt', params: { N, r, p: 1 }, salt: salt.toString('base64'), ...change.kdf },
-    cipher: { name: 'nacl/secretbox', nonce: nonce.toString('base64'), ...change.cipher },
-    ciphertext: Buffer.from(xsalsa20poly1305(key, nonce).encrypt(plain)).toString('base64'),
-  };
-  return pemOf('ENCRYPTED COSIGN PRIVATE KEY', Buffer.from(JSON.stringify(json)));
-}
-
-describe('x509, the encrypted container', () => {
-  for (const N of [32_768, 65_536, 131_072]) {
-    it(`opens the older PEM type with a work factor of ${N}`, async () => {
-      await using folder = await folderWith({ 'cosign.key': container({ N }), 'cosign.password': 'pw' });
-      await using signer = await x509.open({ directory: folder.path }, ctx);
-
-      assert.equal(parsePublicKey(signer.publicKey).algorithm, 'ecdsa-p256');
-    });
-  }
-
-  const refused = [
-    { name: 'another work factor', key: container({ N: 16_384 }), says: /unsupported scrypt parameters \(16384, 8, 1\)/ },
-    { name: 'another block size', key: container({ r: 4 }), says: /unsupported scrypt parameters \(32768, 4, 1\)/ },
-    { name: 'another derivation', key: container({ kdf: { name: 'argon2' } }), says: /not the JSON of a cosign key/ },
-    { name: 'another cipher', key: container({ cipher: { name: 'aes' } }), says: /not the JSON of a cosign key/ },
-    { name: 'a short nonce', key: container({ cipher: { nonce: 'AAAA' } }), says: /damaged/ },
-    { name: 'no JSON', key: pemOf('ENCRYPTED COSIGN PRIVATE KEY', Buffer.from('x')), says: /not the JSON of a cosign key/ },
-    { name: 'something else than a key inside', key: container({ plain: Buffer.from('hunter2') }), says: /does not hold a PKCS #8 key/ },
-  ];
-  for (const { name, key, says } of refused) {
-    it(`refuses ${name}`, async () => {
-      await using folder = await folderWith({ 'cosign.key': key, 'cosign.password': 'pw' });
-
-      await assert.rejects(
-        x509.open({ directory: folder.path }, ctx),
-        (error) =>
-          error instanceof TerminalError &&
-          error.code === 'sign.key-format' &&
-          says.test(error.message) &&
-          !shownOf(error).includes('hunter2'),
-      );
-    });
-  }
 });
 
 const sec1 = ec('P-256').export({ type: 'sec1', format: 'pem' }).toString();
@@ -395,38 +346,6 @@ describe('x509, what it refuses', () => {
       message: /nothing/,
     });
     await assert.rejects(x509.open({ keyFile }, ctx), { code: 'sign.password' });
-  });
-});
-
-describe('writeCosignKey', () => {
-  it('writes what x509 reads, whatever the password', async () => {
-    for (const password of ['', 'pw', 'pw\n', 'ä€\u0000😀', 'x'.repeat(2000)]) {
-      const key = await generateSigningKey();
-      await using folder = await folderWith({ key: await writeCosignKey(key, Buffer.from(password)), password });
-      await using signer = await x509.open({ keyFile: join(folder.path, 'key'), passwordFile: join(folder.path, 'password') }, ctx);
-
-      const { signature } = await signer.sign(bytes, ctx);
-
-      assert.equal(verify('sha256', bytes, signer.publicKey, signature), true);
-      assert.equal(key.asymmetricKeyDetails?.namedCurve, 'prime256v1');
-    }
-  });
-
-  it('writes the members in the order of cosign, and a fresh salt and nonce each time', async () => {
-    const key = await generateSigningKey();
-
-    const [one, two] = await Promise.all([writeCosignKey(key, Buffer.alloc(0)), writeCosignKey(key, Buffer.alloc(0))]);
-
-    assert.notEqual(one, two);
-    assert.match(
-      one,
-      /^-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n(?:[A-Za-z0-9+/=]{1,64}\n)+-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n$/,
-    );
-    const json = Buffer.from(one.split('\n').slice(1, -2).join(''), 'base64').toString();
-    assert.match(
-      json,
-      /^\{"kdf":\{"name":"scrypt","params":\{"N":65536,"r":8,"p":1\},"salt":"[^"]{44}"\},"cipher":\{"name":"nacl\/secretbox","nonce":"[^"]{32}"\},"ciphertext":"[^"]+"\}$/,
-    );
   });
 });
 
