@@ -2,6 +2,7 @@ import { TerminalError } from './errors.ts';
 import { Drops } from './extract/drops.ts';
 import { factsOf } from './extract/facts.ts';
 import { imagesToSign } from './extract/images.ts';
+import { nearMisses } from './extract/near-misses.ts';
 import { fullName } from './extract/reference.ts';
 import type { FormatOptions } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
@@ -29,17 +30,19 @@ export interface Plan {
   readonly dropped: readonly Drop[];
 }
 
-/** The works of a run. Keys are stable: the same run and configuration give the same works. Never throws. */
+/** The works of a run. Keys are stable: the same run and configuration give the same works. Throws `TerminalError` `json.deep`. */
 export function plan(family: Family, options: PlanOptions): Plan {
   const { run } = family;
   const row = runKinds[run.kind];
   const kinds: readonly ArtifactKind[] = run.kind === 'TaskRun' ? [row.artifact, 'oci'] : [row.artifact];
   const reasons = kinds.map((artifact) => ({ artifact, why: disabledBecause(artifact, options) }));
   const drops = new Drops();
+  const facts = factsOf(run.object);
+  for (const { results } of [facts, ...facts.steps]) nearMisses(results, drops);
   const works = reasons.flatMap(({ artifact, why }) => {
     if (why !== undefined) return [];
     if (artifact !== 'oci') return [workOf(artifact, `${row.key}-${run.uid}`, undefined, options)];
-    return imagesToSign(factsOf(run.object).results, drops).map((image) => workOf(artifact, fullName(image), image, options));
+    return imagesToSign(facts.results, drops).map((image) => workOf(artifact, fullName(image), image, options));
   });
   const disabled = reasons.flatMap(({ artifact, why }) => (why === undefined ? [] : [{ artifact, why }]));
   return { works, disabled, dropped: drops.all };

@@ -60,7 +60,7 @@ export function factsOf(object: JsonObject, prefix = ''): Facts {
 }
 
 /** The object at `path`, or an empty one. */
-export function objectAt(value: Json | undefined, ...path: readonly string[]): JsonObject {
+function objectAt(value: Json | undefined, ...path: readonly string[]): JsonObject {
   const found = at(value, ...path);
   return isObject(found) ? found : {};
 }

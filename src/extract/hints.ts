@@ -17,7 +17,7 @@ export interface Pair {
   readonly uri: Part | undefined;
   readonly digest: Part | undefined;
 }
-export interface Part {
+interface Part {
   readonly text: string;
   readonly where: string;
 }
@@ -61,7 +61,7 @@ export function objectHintsOf(results: readonly Hint[], suffix: string, drops: D
 }
 
 /** Reads `uri` and `digest` of an object value; undefined, and dropped, when either is not usable. */
-export function locate({ value, where }: Hint, drops: Drops): Located | undefined {
+function locate({ value, where }: Hint, drops: Drops): Located | undefined {
   const rule = 'extract.object-hint';
   if (value.kind !== 'object') {
     const why = 'want an object whose members are all strings (isBuildArtifact too: "true", not true)';

@@ -13,9 +13,16 @@ const bracketed = /^\[[0-9A-Fa-f:.]+\](?::[0-9]*)?$/;
 /** Parses `base@sha256:<hex>` into a normalised repository and its digest. A string says why it is no image reference. */
 export function parseReference(base: string, digest: string): Image | string {
   if (base.includes('@') || digest.includes('@')) return 'it has more than one @';
-  if (!sha256Digest.test(digest)) return digest === '' ? 'it has no digest' : 'the digest is not sha256: and 64 lower-case hex digits';
+  if (!sha256Digest.test(digest)) return digestReason(digest);
   const repository = parseRepository(withoutTag(base));
   return repository === undefined ? 'the part before @ is not a repository name' : { repository, digest: parseSha256(digest) };
+}
+
+function digestReason(digest: string): string {
+  if (digest === '') return 'it has no digest';
+  const hex = /^sha256:([0-9a-f]*)$/.exec(digest)?.[1];
+  if (hex === undefined) return 'the digest is not sha256: and 64 lower-case hex digits';
+  return `the digest has ${hex.length} of 64 hex digits${hex.length < 64 ? ', as if it were cut off' : ''}`;
 }
 
 /** `<repository>@sha256:<hex>`: an image's full name, the same for equal images. */
