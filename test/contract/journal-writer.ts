@@ -5,7 +5,7 @@ import type { Envelope } from '../../src/model/envelope.ts';
 import type { RunId } from '../../src/model/run.ts';
 
 const [url = ''] = process.argv.slice(2);
-const journal = await openJournal(url, { signal: new AbortController().signal, logger: pino({ level: 'silent' }) });
+const journal = await openJournal({ url }, { signal: new AbortController().signal, logger: pino({ level: 'silent' }) });
 
 async function write(uid: string): Promise<void> {
   const id: RunId = { kind: 'TaskRun', namespace: 'ci', name: uid, uid };

@@ -90,8 +90,8 @@ describe('journals', () => {
   const refused = ['mysql://user:secret@host/db', 'journal.db', 'sqlite:', 'sqlite://relative/path', 'toString:x'];
   for (const url of refused) {
     it(`refuses ${url}`, async () => {
-      await assert.rejects(openJournal(url, ctx), (error) => {
-        return error instanceof TerminalError && error.code === 'journal.bad-url' && !error.message.includes('secret');
+      await assert.rejects(openJournal({ url }, ctx), (error) => {
+        return error instanceof TerminalError && error.code === 'journal.bad-options' && !error.message.includes('secret');
       });
     });
   }
@@ -103,7 +103,7 @@ for (const { name, url } of implementations) {
     let journal: Journal;
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), 'chainsmith-journal-'));
-      journal = await openJournal(url(folder), ctx);
+      journal = await openJournal({ url: url(folder) }, ctx);
     });
     after(async () => {
       await journal[Symbol.asyncDispose]();
