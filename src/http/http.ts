@@ -100,20 +100,37 @@ async function once(call: Call, ctx: Context): Promise<Answer> {
   }
   const timeoutMs = call.timeoutMs ?? 30_000;
   const deadline = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.any([ctx.signal, deadline]);
   try {
-    const response = await undiciRequest(call.url, {
+    const request = undiciRequest(call.url, {
       method: call.method,
       headers: { 'user-agent': 'chainsmith', ...call.headers },
       body: call.body ?? null,
-      signal: AbortSignal.any([ctx.signal, deadline]),
+      signal,
       ...(call.dispatcher && { dispatcher: call.dispatcher }),
     });
+    const response = await orAborted(request, signal);
     const body = await readBody(response.body, call);
     return { status: response.statusCode, headers: flat(response.headers), body, url: call.url };
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
     if (error instanceof TerminalError) throw error;
     throw transportError(error, call, deadline.aborted ? timeoutMs : undefined);
+  }
+}
+
+/** undici looks at a request's signal only once it is connected, and connecting may take ten seconds. Throws the signal's reason. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => {
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createMute, type Server, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { Context } from '../observe/context.ts';
@@ -17,6 +18,11 @@ interface Bed extends AsyncDisposable {
   readonly done: readonly Omit<RequestDone, 'durationMs'>[];
 }
 
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
 type Handler = (response: ServerResponse, request: IncomingMessage, count: number) => void;
 
 /** A server that plays one handler, and a client whose token is `t1`, then `t2` once it is asked for a fresh one, and so on. */
@@ -28,8 +34,7 @@ async function bed(handler: Handler): Promise<Bed> {
     handler(response, request, asked.length);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = portOf(server);
   let version = 1;
   const access: Access = {
     server: `http://127.0.0.1:${port}`,
@@ -143,6 +148,30 @@ describe('KubeClient.call', () => {
     await using it = await bed((response) => json(response, 200, { text: 'x'.repeat(2000) }));
 
     await assert.rejects(it.client.call('GET', path, { maxBytes: 1000 }, ctx), { name: 'TerminalError', code: 'http.too-large' });
+  });
+
+  it('keeps its deadline, and stops at once, while it is still connecting', async () => {
+    // Takes connections and never shakes hands.
+    const sockets: Socket[] = [];
+    const mute = createMute((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const access: Access = {
+      server: `https://127.0.0.1:${portOf(mute)}`,
+      namespace: undefined,
+      credentials: async () => await Promise.resolve({ headers: {}, tls: {} }),
+    };
+    const client = openKubeClient({ access });
+    const startedAt = performance.now();
+    try {
+      await assert.rejects(client.call('GET', path, { retries: 0, timeoutMs: 100 }, ctx), { code: 'http.timeout' });
+      const watch = client.watch('/apis/tekton.dev/v1/taskruns', { query: {}, idleMs: 100, maxLineBytes: 100 }, ctx);
+      await assert.rejects(watch, { code: 'kube.idle' });
+      assert.ok(performance.now() - startedAt < 2_000);
+    } finally {
+      await client[Symbol.asyncDispose]();
+      for (const socket of sockets) socket.destroy();
+      mute.close();
+    }
   });
 
   it('stops at once with the reason that it was given', async () => {

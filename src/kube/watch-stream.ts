@@ -1,6 +1,6 @@
 import { request, type Dispatcher } from 'undici';
 import { TransientError } from '../errors.ts';
-import { retryAfterMs, shownUrl } from '../http/http.ts';
+import { orAborted, retryAfterMs, shownUrl } from '../http/http.ts';
 import type { Context } from '../observe/context.ts';
 import { linesOf } from './lines.ts';
 import { shownTarget, type Target } from './target.ts';
@@ -40,12 +40,13 @@ export async function openWatch(watch: WatchRequest, ctx: Context): Promise<Watc
   }, watch.options.idleMs);
   const signal = AbortSignal.any([ctx.signal, life.signal]);
   try {
-    const { statusCode, headers, body } = await request(watch.url, {
+    const opening = request(watch.url, {
       method: 'GET',
       headers: { 'user-agent': 'chainsmith', accept: 'application/json', ...watch.headers },
       dispatcher: watch.dispatcher,
       signal,
     });
+    const { statusCode, headers, body } = await orAborted(opening, signal);
     const type = String(headers['content-type'] ?? '');
     if (statusCode === 200 && type.startsWith('application/json')) {
       return { kind: 'stream', status: 200, lines: read(body, { watch, life, timer }, ctx) };
