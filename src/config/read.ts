@@ -4,6 +4,7 @@ import { configOf, type Config, type Surroundings } from './config.ts';
 import { maskedText, type Finding } from './finding.ts';
 import { meant, type Layer } from './layers.ts';
 import { isKeyName, keyNames, rowOf, type KeyName, type Values } from './schema.ts';
+import { shown } from './values.ts';
 
 /** The effective value of one key, as text that may be shown, and the layer that gave it (`default` for none). */
 export interface Setting {
@@ -96,7 +97,7 @@ function defaultOf(name: KeyName): unknown {
 function unknownIn(layer: Layer): readonly Finding[] {
   const unknown = [...layer.entries.keys()].filter((key) => !isKeyName(key) && key !== '_example');
   return unknown.map((key) => ({
-    key: key.slice(0, 200),
+    key: shown(key),
     source: layer.name,
     value: undefined,
     reason: 'there is no such key, so it is ignored',

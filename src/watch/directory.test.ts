@@ -8,8 +8,7 @@ import { pino } from 'pino';
 import { TransientError } from '../errors.ts';
 import type { Run, RunId } from '../model/run.ts';
 import type { Context } from '../observe/context.ts';
-import { openDirectorySource } from './directory.ts';
-import { readRuns } from './run-files.ts';
+import { openDirectorySource, readRuns } from './directory.ts';
 import type { Source } from './source.ts';
 
 const uidOf = (name: string) => `uid-${name}`;
@@ -37,8 +36,8 @@ class Bed implements AsyncDisposable {
   private constructor(folder: string, path: string, settleMs: number) {
     this.folder = folder;
     const write = (line: string) => {
-      const { file, line: at, reason } = JSON.parse(line) as { readonly file: string; readonly line?: number; readonly reason: string };
-      this.warned.push(`${relative(folder, file) || '.'}${at === undefined ? '' : `:${at}`} ${reason.replaceAll(`${folder}/`, '')}`);
+      const { file, line: at, reason } = JSON.parse(line) as { readonly file: string; readonly line: number; readonly reason: string };
+      this.warned.push(`${relative(folder, file) || '.'}:${at} ${reason.replaceAll(`${folder}/`, '')}`);
     };
     this.ctx = { signal: this.#stop.signal, logger: pino({ level: 'warn' }, { write }) };
     this.source = openDirectorySource({ path: join(folder, path), pollMs: 40, settleMs }, this.ctx);
@@ -196,12 +195,12 @@ describe('openDirectorySource', () => {
 
     assert.deepEqual(bed.told, ['seen a at first', 'synced TaskRun', 'synced PipelineRun', 'seen b']);
     assert.deepEqual(bed.warned.toSorted(), [
-      'binary.yaml it is no text in UTF-8',
-      'empty.json it is empty',
-      'huge.json it is larger than 32 MiB',
-      'latin.yaml it is no text in UTF-8',
-      'link.yaml it does not exist, or is a link to nothing',
-      'self.yaml its links go in a circle',
+      'binary.yaml:1 it is no text in UTF-8',
+      'empty.json:1 it is empty',
+      'huge.json:1 it is larger than 32 MiB',
+      'latin.yaml:1 it is no text in UTF-8',
+      'link.yaml:1 it does not exist, or is a link to nothing',
+      'self.yaml:1 its links go in a circle',
     ]);
   });
 
@@ -214,7 +213,7 @@ describe('openDirectorySource', () => {
 
     await symlink('sub', join(bed.folder, '.next'));
     await rename(join(bed.folder, '.next'), join(bed.folder, 'sub'));
-    await bed.until(() => bed.warned.includes('sub its links go in a circle'));
+    await bed.until(() => bed.warned.includes('sub:1 its links go in a circle'));
     await bed.write('b.yaml', yamlOf('b'));
     await bed.until(() => bed.told.includes('seen b'));
 
@@ -279,7 +278,7 @@ describe('openDirectorySource', () => {
     await rm(join(bed.folder, 'runs.txt'));
     await bed.until(() => bed.told.includes('gone a'));
 
-    assert.deepEqual(bed.warned, Array(2).fill('runs.txt it does not exist, or is a link to nothing'));
+    assert.deepEqual(bed.warned, Array(2).fill('runs.txt:1 it does not exist, or is a link to nothing'));
   });
 });
 
@@ -303,7 +302,7 @@ describe('readRuns', () => {
       read.push([relative(bed.folder, file), names(runs), problems]);
     }
 
-    const missing = { line: undefined, column: undefined, message: 'it does not exist, or is a link to nothing' };
+    const missing = { line: 1, column: 1, message: 'it does not exist, or is a link to nothing' };
     assert.deepEqual(read, [
       ['a.yaml', ['a'], []],
       ['b.yaml', ['b'], [{ line: 5, column: 1, message: 'apiVersion is missing: every object of a file needs both' }]],

@@ -9,6 +9,8 @@ import { readRunFile, type FileRun, type Reading } from './run-files.ts';
 import { codeOf, listRunFiles, reasonOf, type Listed, type Listing } from './run-listing.ts';
 import type { Change, Source } from './source.ts';
 
+export { readRuns } from './run-files.ts';
+
 export interface DirectorySourceOptions {
   /** A file, or a folder with its subfolders (`listRunFiles` says what is read). It may come into being later. */
   readonly path: string;
@@ -91,8 +93,8 @@ class DirectorySource implements Source {
   async #round(listing: Listing, isInitial: boolean): Promise<readonly Change[]> {
     const others: Report[] = listing.unknown.map(({ path, reason }) => ({
       file: path,
-      line: undefined,
-      column: undefined,
+      line: 1,
+      column: 1,
       message: reason,
     }));
     const unsettled = new Map<string, { readonly stamp: string; readonly since: number }>();
@@ -108,7 +110,7 @@ class DirectorySource implements Source {
         if (reading.stamp === listed.stamp) this.#report(this.#index.take(reading));
         else unsettled.set(listed.path, { stamp: listed.stamp, since: performance.now() });
       } catch (error) {
-        others.push({ file: listed.path, line: undefined, column: undefined, message: reasonOf(error) });
+        others.push({ file: listed.path, line: 1, column: 1, message: reasonOf(error) });
       }
     }
     this.#unsettled = unsettled;

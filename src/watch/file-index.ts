@@ -1,6 +1,7 @@
 import { sep } from 'node:path';
 import type { SlimRun } from '../model/run.ts';
-import type { FileProblem, Reading } from './run-files.ts';
+import type { Problem } from './manifest.ts';
+import type { Reading } from './run-files.ts';
 import type { Listed, Listing } from './run-listing.ts';
 import type { Change } from './source.ts';
 
@@ -13,7 +14,7 @@ export interface Entry {
 }
 
 /** Something to report, once. */
-export interface Report extends FileProblem {
+export interface Report extends Problem {
   readonly file: string;
 }
 

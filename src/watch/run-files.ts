@@ -2,21 +2,15 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { orderedText } from '../model/json-text.ts';
 import type { Run } from '../model/run.ts';
-import { parseManifest, type ManifestRun } from './manifest.ts';
+import { parseManifest, type ManifestRun, type Problem } from './manifest.ts';
 import { listRunFiles, reasonOf, stampOf } from './run-listing.ts';
 import { slimOf } from './slim.ts';
-
-/** Something wrong with a file; line and column count from 1, and are absent when it is about the whole file. */
-export interface FileProblem {
-  readonly line: number | undefined;
-  readonly column: number | undefined;
-  readonly message: string;
-}
 
 export interface RunFile {
   readonly file: string;
   readonly runs: readonly FileRun[];
-  readonly problems: readonly FileProblem[];
+  /** What is about the whole file is said of its first line. */
+  readonly problems: readonly Problem[];
 }
 
 /** `digest` tells versions of one run apart, whatever its resourceVersion says. */
@@ -38,10 +32,10 @@ export interface Reading extends RunFile {
 const maxFileBytes = 32 * 1024 ** 2;
 
 /**
- * The runs of files and folders, in the order given, a file at a time; `-` is `stdin`. What cannot be read or understood is a problem of its file
+ * The runs of files and folders, in the order given, a file at a time; `-` is standard input. What cannot be read or understood is a problem of its file
  * and stops nothing. Folders are read as `listRunFiles` says.
  */
-export async function* readRuns(paths: readonly string[], stdin?: AsyncIterable<Uint8Array>): AsyncGenerator<RunFile> {
+export async function* readRuns(paths: readonly string[], stdin: AsyncIterable<Uint8Array> = process.stdin): AsyncGenerator<RunFile> {
   for (const path of paths) {
     if (path === '-') {
       yield await readStdin(stdin);
@@ -75,10 +69,10 @@ export async function readRunFile(file: string): Promise<Reading> {
 
 const tooLarge = `it is larger than ${maxFileBytes / 1024 ** 2} MiB`;
 
-async function readStdin(stdin: AsyncIterable<Uint8Array> | undefined): Promise<RunFile> {
+async function readStdin(stdin: AsyncIterable<Uint8Array>): Promise<RunFile> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stdin ?? []) {
+  for await (const chunk of stdin) {
     chunks.push(chunk);
     size += chunk.length;
     if (size > maxFileBytes) return broken('-', tooLarge);
@@ -91,7 +85,7 @@ function runsIn(file: string, bytes: Uint8Array): RunFile {
   if (text === undefined) return broken(file, 'it is no text in UTF-8');
   if (text.trim() === '') return broken(file, 'it is empty');
   const manifest = parseManifest(text);
-  const problems: FileProblem[] = [...manifest.problems];
+  const problems: Problem[] = [...manifest.problems];
   const runs: FileRun[] = [];
   for (const found of manifest.objects) {
     const run = runOf(found);
@@ -125,5 +119,5 @@ function runOf({ kind, object, line }: ManifestRun): FileRun | string {
 }
 
 function broken(file: string, message: string): RunFile {
-  return { file, runs: [], problems: [{ line: undefined, column: undefined, message }] };
+  return { file, runs: [], problems: [{ line: 1, column: 1, message }] };
 }
