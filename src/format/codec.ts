@@ -34,11 +34,17 @@ const int: Codec = {
   encode: (value) => (int.fits(value) ? value : 0),
 };
 
+// A time as Kubernetes writes it, on a day that every month has: nothing to reckon. Nearly all times are like this.
+const settledTime = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
+const zeroTime = '0001-01-01T00:00:00Z';
+
 const time: Codec = {
-  fits: (value): value is Json => typeof value === 'string' && parseTime(value) !== undefined,
+  fits: (value): value is Json => typeof value === 'string' && (settledTime.test(value) || parseTime(value) !== undefined),
   isEmpty: (value) => time.encode(value, true) === null,
   encode: (value) => {
-    const instant = typeof value === 'string' ? parseTime(value) : undefined;
+    if (typeof value !== 'string') return null;
+    if (settledTime.test(value)) return value === zeroTime ? null : value;
+    const instant = parseTime(value);
     return instant === undefined || isZeroTime(instant) ? null : timeText(instant);
   },
 };

@@ -13,22 +13,25 @@ import { formatNames, formatOf, formats } from './formats.ts';
 const examples = parseJson(readFileSync(new URL('../../test/golden/worked-examples.json', import.meta.url), 'utf8')) as JsonObject;
 const taskRun = examples['taskRun'] as JsonObject;
 const pipelineRun = examples['pipelineRun'] as JsonObject;
-const settings = formatNames('taskrun').flatMap((format) =>
-  ['', 'https://tekton.dev/chains/v2/slsa-tekton'].map((buildType) => ({
-    format,
-    options: { builderId: 'b', buildType, deepInspection: true },
-  })),
-);
+const options = { builderId: 'b', buildType: '', deepInspection: true };
+const embedding = { ...options, buildType: 'https://tekton.dev/chains/v2/slsa-tekton' };
+const settings = [
+  { format: 'in-toto', options },
+  ...['slsa/v2alpha3', 'slsa/v2alpha4'].flatMap((format) => [
+    { format, options },
+    { format, options: embedding },
+  ]),
+];
 
 function familyOf(kind: RunKind, object: JsonObject): Family {
   if (kind === 'TaskRun') return { run: runOf(kind, object), children: [] };
   return { run: runOf(kind, pipelineRun), children: [{ kind: 'task-run', run: runOf('TaskRun', object) }] };
 }
 
-function payloadOf(family: Family, format: string, options: FormatOptions): Payload {
+function payloadOf(family: Family, format: string, chosen: FormatOptions): Payload {
   const found = formatOf(format);
   assert.ok(found);
-  return found.payload({ family, image: undefined }, options);
+  return found.payload({ family, image: undefined }, chosen);
 }
 
 /** Every format of both kinds. Gives the codes of our own refusals; any other error is thrown. */
@@ -36,10 +39,10 @@ function refusalsOf(object: JsonObject): ReadonlySet<string> {
   const child = familyOf('TaskRun', object);
   const families = [child, familyOf('PipelineRun', object), { ...child, run: runOf('PipelineRun', object) }];
   const codes = new Set<string>();
-  for (const { format, options } of settings) {
+  for (const { format, options: chosen } of settings) {
     for (const family of families) {
       try {
-        JSON.parse(Buffer.from(payloadOf(family, format, options).bytes).toString('utf8'));
+        JSON.parse(Buffer.from(payloadOf(family, format, chosen).bytes).toString('utf8'));
       } catch (error) {
         if (!(error instanceof TerminalError)) throw error;
         codes.add(error.code);
@@ -90,9 +93,9 @@ describe('payloads', () => {
         fc.nat(100),
         fc.constantFrom(...settings),
         fc.constantFrom<RunKind>('TaskRun', 'PipelineRun'),
-        (seed, { format, options }, kind) => {
-          const plain = payloadOf(familyOf(kind, taskRun), format, options);
-          const other = payloadOf(familyOf(kind, shuffled(taskRun, seed) as JsonObject), format, options);
+        (seed, { format, options: chosen }, kind) => {
+          const plain = payloadOf(familyOf(kind, taskRun), format, chosen);
+          const other = payloadOf(familyOf(kind, shuffled(taskRun, seed) as JsonObject), format, chosen);
           assert.deepEqual(other.bytes, plain.bytes);
         },
       ),
@@ -145,7 +148,6 @@ describe('names that objects inherit', () => {
       "status":{"results":[{"name":"__proto__","value":${names}}],"provenance":{"refSource":{"digest":${names}}}}}`;
     const sorted = '{"10":"d","9":"e","__proto__":"a","constructor":"b","toString":"c"}';
     const family = familyOf('TaskRun', parseJson(text) as JsonObject);
-    const options = { builderId: 'b', buildType: '', deepInspection: false };
 
     const v02 = Buffer.from(payloadOf(family, 'in-toto', options).bytes).toString('utf8');
     assert.ok(
@@ -168,7 +170,6 @@ describe('a child that is no TaskRun, or is gone', () => {
     { kind: 'missing', reference: references[1] },
   ] as const;
   const family = { run: runOf('PipelineRun', pipelineRun), children };
-  const options = { builderId: 'b', buildType: '', deepInspection: false };
   const told = [
     { ...references[0], state: 'not a TaskRun' },
     { ...references[1], state: 'missing' },

@@ -94,7 +94,7 @@ export function base64(text: string): string {
 function unique(dependencies: readonly Dependency[]): readonly Dependency[] {
   const seen = new Set<string>();
   return dependencies.filter(({ name, uri, digest, content }) => {
-    const identity = canonical([uri, digest, content]);
+    const identity = canonical([uri, digest]) + content;
     const isNew = !seen.has(identity);
     seen.add(identity);
     return isNew || name === 'task' || name === 'pipeline' || name.startsWith('stepAction/');

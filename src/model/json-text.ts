@@ -90,9 +90,12 @@ function numberText(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
+// What most names and short values are made of needs no escape in either style, and a test is cheaper than a call.
+const plain = /^[\w \-./:@$(){}=,+*#]*$/;
 const htmlCharacters = /[<>&\u2028\u2029]/g;
 
 function quote(text: string, style: Style): string {
+  if (text.length < 100 && plain.test(text)) return `"${text}"`;
   const quoted = JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
   return style.html ? quoted.replace(htmlCharacters, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`) : quoted;
 }

@@ -49,7 +49,7 @@ describe('parseJson', () => {
   }
   it('reads what was written, whatever it is', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
         const text = JSON.stringify(value);
         assert.equal(JSON.stringify(parseJson(text)), text);
       }),

@@ -43,11 +43,11 @@ const noStartTime: Deviation = {
     const started = edited(JSON.stringify(row), (copy) => {
       for (const child of copy['children'] ?? []) {
         const status = child['status'];
-        if (status !== undefined) status["startTime"] ??= moment as Tree;
+        if (status !== undefined) status['startTime'] ??= moment as Tree;
       }
     });
     const text = payloadText(JSON.parse(started) as GoldenRow);
-    return { kind: 'payload', text: text.replaceAll(`,"startedOn":"${moment}"`, "") };
+    return { kind: 'payload', text: text.replaceAll(`,"startedOn":"${moment}"`, '') };
   },
 };
 
