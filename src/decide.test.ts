@@ -11,6 +11,7 @@ const context: DecideContext = {
   namespaces: new Set(),
   backfillSinceMs: 3_600_000,
   finalizerEnabled: true,
+  kinds: new Set(['TaskRun']),
   anyState: false,
 };
 const done: SlimRun = {
@@ -83,6 +84,11 @@ describe('decide', () => {
     { name: 'takes any other mark for none', run: { signed: 'pending' }, expected: { kind: 'attest', lane: 'live' } },
     { name: 'skips a foreign manager', run: { managedBy: 'other.example/x' }, expected: { kind: 'skip', code: 'decide.managed-by' } },
     { name: 'knows the default manager', run: { managedBy: 'tekton.dev/pipeline' }, expected: { kind: 'attest', lane: 'live' } },
+    {
+      name: 'skips what the configuration makes nothing of',
+      run: { kind: 'PipelineRun' },
+      expected: { kind: 'skip', code: 'decide.disabled' },
+    },
     { name: 'knows a listed manager', run: { managedBy: 'acme.example/runner' }, expected: { kind: 'attest', lane: 'live' } },
     {
       name: 'skips a namespace that is not watched',

@@ -1,4 +1,4 @@
-import { runKinds, type SlimRun } from './model/run.ts';
+import { runKinds, type RunKind, type SlimRun } from './model/run.ts';
 
 /** What should happen to a run next. `code` and `reason` are for people and metrics: stable and plain (P5). */
 export type Decision =
@@ -23,6 +23,8 @@ export interface DecideContext {
   readonly namespaces: ReadonlySet<string>;
   readonly backfillSinceMs: number;
   readonly finalizerEnabled: boolean;
+  /** Kinds of which the configuration makes anything at all. */
+  readonly kinds: ReadonlySet<RunKind>;
   /** `attest --any-state`: runs that are not complete are taken as they are. */
   readonly anyState: boolean;
 }
@@ -64,6 +66,12 @@ const alreadyMarked: Check = (run) => {
   return leave(run, 'decide.failed', 'marked failed; remove the annotation chains.tekton.dev/signed to have it tried again');
 };
 
+/** No store or no signer is a decision that is said, not a success by default (P1). */
+const notCovered: Check = (run, { kinds }) =>
+  kinds.has(run.kind)
+    ? undefined
+    : leave(run, 'decide.disabled', `the configuration makes nothing of a ${run.kind}: no storage, or the signer none`);
+
 const stillRunning: Check = (run, { finalizerEnabled, anyState }) => {
   if (run.isDone || anyState) return undefined;
   if (run.isDeleting) return leave(run, 'decide.deleted-early', 'deleted before it completed');
@@ -77,7 +85,7 @@ const tooOld: Check = (run, context) => {
   return leave(run, 'decide.too-old', `completed ${new Date(ended).toISOString()}, before the time that lanes.backfill.since covers`);
 };
 
-const checks: readonly Check[] = [foreignNamespace, foreignManager, alreadyMarked, stillRunning, tooOld];
+const checks: readonly Check[] = [foreignNamespace, foreignManager, alreadyMarked, notCovered, stillRunning, tooOld];
 
 function laneOf(run: SlimRun, { readyAt }: DecideContext): Lane {
   const ended = run.completedAt ?? run.createdAt;

@@ -1,8 +1,10 @@
 import { codeOf, retryOf, sentenceOf, TransientError } from './errors.ts';
 
-/** How one attempt at a run ended. */
+/** How one pass over a run ended. */
 export type Outcome =
   | { readonly kind: 'signed' }
+  /** Nothing to sign, by configuration or because somebody else was quicker. */
+  | { readonly kind: 'skipped'; readonly code: string; readonly reason: string }
   /** To be tried again after so many milliseconds. `isCounted` is false when a dependency was down: that is not the run's fault. */
   | {
       readonly kind: 'retry';
@@ -35,7 +37,7 @@ export interface Attempts {
  * What an error means for a run: one pure function, so that metrics, annotations and the queue agree (design 4).
  * Back-off is full jitter over 1 s doubling to `maxDelayMs`, or what the other side asked for if that is longer.
  */
-export function outcomeOf(error: unknown, attempts: Attempts, policy: RetryPolicy): Outcome {
+export function outcomeOf(error: unknown, attempts: Attempts, policy: RetryPolicy): Outcome & { readonly kind: 'failed' | 'retry' } {
   const code = codeOf(error);
   const reason = sentenceOf(error);
   if (retryOf(error) === 'never') return { kind: 'failed', code, reason };

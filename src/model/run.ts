@@ -25,6 +25,11 @@ export interface RunId {
   readonly uid: string;
 }
 
+/** Only what identifies a run, of whatever knows more about it. */
+export function idOf({ kind, namespace, name, uid }: RunId): RunId {
+  return { kind, namespace, name, uid };
+}
+
 /** What the watch keeps of every known run: some 300 bytes instead of 20 KB. Times are milliseconds since the epoch. */
 export interface SlimRun extends RunId {
   readonly resourceVersion: string;

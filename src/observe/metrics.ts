@@ -17,7 +17,6 @@ export interface RunMetrics {
 
 /** Every metric of the process, built once; labels come from unions or from the tables, never from input. */
 export interface Metrics {
-  readonly registry: Registry;
   readonly runs: Readonly<Record<RunKind, RunMetrics>>;
   /** Attempts by how they ended. */
   readonly attempts: Counter<'kind' | 'outcome' | 'code'>;
@@ -26,15 +25,19 @@ export interface Metrics {
   readonly completionToSigned: Histogram;
   readonly kubeRequests: Counter<'verb' | 'resource' | 'status'>;
   readonly kubeRequestSeconds: Histogram<'verb'>;
-  readonly openBreakers: Gauge<'dependency'>;
+  readonly dependenciesDown: Gauge;
+  /** Called before each scrape, to set the gauges to what is so. */
+  onScrape(set: () => void): void;
+  /** The text of a scrape, and its content type. */
+  scrape(): Promise<{ readonly text: string; readonly contentType: string }>;
 }
 
 export function openMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
+  const setters: (() => void)[] = [];
   collectDefaultMetrics({ register: registry });
   return {
-    registry,
     runs: { TaskRun: runMetrics('taskrun', registry), PipelineRun: runMetrics('pipelinerun', registry) },
     attempts: new Counter({
       name: 'chainsmith_attempts_total',
@@ -67,12 +70,16 @@ export function openMetrics(): Metrics {
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
       registers,
     }),
-    openBreakers: new Gauge({
-      name: 'chainsmith_dependency_down',
-      help: '1 while a dependency is taken to be down and its runs are parked',
-      labelNames: ['dependency'],
+    dependenciesDown: new Gauge({
+      name: 'chainsmith_dependencies_down',
+      help: 'Dependencies that are taken to be down; their runs are parked',
       registers,
     }),
+    onScrape: (set) => void setters.push(set),
+    async scrape() {
+      for (const set of setters) set();
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
   };
 }
 

@@ -18,10 +18,10 @@ export function handlerOf(metrics: Metrics, health: Health): (request: Request) 
   const probe = (why: string | undefined): Response => new Response(`${why ?? 'ok'}\n`, { status: why === undefined ? 200 : 503 });
   for (const path of ['/healthz', '/health']) app.get(path, () => probe(health.dead()));
   for (const path of ['/readyz', '/readiness']) app.get(path, () => probe(health.unready()));
-  app.get(
-    '/metrics',
-    async () => new Response(await metrics.registry.metrics(), { headers: { 'content-type': metrics.registry.contentType } }),
-  );
+  app.get('/metrics', async () => {
+    const { text, contentType } = await metrics.scrape();
+    return new Response(text, { headers: { 'content-type': contentType } });
+  });
   return async (request) => await app.fetch(request);
 }
 

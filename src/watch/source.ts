@@ -14,8 +14,11 @@ export type Change =
 export interface Source {
   /** Tells changes until the signal aborts, then returns. A listener must not throw. Trouble is retried inside, with back-off. */
   watch(listener: (change: Change) => void, ctx: Context): Promise<void>;
-  /** The run at its newest known version; undefined when it does not exist, or exists with another UID. */
-  get(id: RunId, ctx: Context): Promise<Run | undefined>;
+  /**
+   * The run at its newest known version; undefined when it does not exist, or exists with another UID.
+   * `isFresh`: asked for at its origin, whatever is known here.
+   */
+  get(id: RunId, ctx: Context, how?: { readonly isFresh: boolean }): Promise<Run | undefined>;
   /** A TaskRun by the name in a PipelineRun's `childReferences`; undefined when it does not exist. */
   child(parent: Run, name: string, ctx: Context): Promise<Run | undefined>;
   /** When the last sign of life came from the other side, milliseconds since the epoch, for readiness. */

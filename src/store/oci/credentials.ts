@@ -100,13 +100,19 @@ async function runHelper(program: string, input: string, ctx: Context): Promise<
       killSignal: 'SIGKILL',
     });
     let output = '';
+    // What the helper started may hold the pipe for longer than it lives itself.
+    const drop = (): void => {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+    };
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk;
-      if (output.length > maxAnswerBytes) child.kill('SIGKILL');
+      if (output.length > maxAnswerBytes) drop();
     });
     child.stdin.on('error', () => undefined).end(input);
     child.once('close', (code) => resolve({ code: code ?? -1, output }));
     child.once('error', (error) => {
+      drop();
       if (ctx.signal.aborted) reject(ctx.signal.reason);
       else if (deadline.aborted) reject(helperFailed(program, input, `no answer within ${helperTimeoutMs} ms`));
       else if (codeIn(error) === 'ENOENT') reject(helperMissing(program, error));

@@ -37,9 +37,8 @@ export function parseDockerConfig(text: string, file: string): DockerConfig {
     json = JSON.parse(text);
   } catch (error) {
     // V8's message quotes the text, so neither it nor the error itself goes on.
-    const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined;
-    const lines = text.slice(0, Number(position ?? text.length)).split('\n');
-    throw bad(file, `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`, 'it is not JSON there');
+    const place = error instanceof Error ? /\((line \d+ column \d+)\)/.exec(error.message)?.[1] : undefined;
+    throw bad(file, place ?? 'the text', 'it is not JSON');
   }
   const parsed = DockerConfig.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -1,0 +1,160 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Attested, Made } from '../attest.ts';
+import type { Config } from '../config/config.ts';
+import { codeOf, TerminalError } from '../errors.ts';
+import { runService } from '../main.ts';
+import { bundleOf } from '../model/bundle.ts';
+import { publicKeyOf } from '../model/public-key.ts';
+import type { RunId } from '../model/run.ts';
+import type { Context } from '../observe/context.ts';
+import { openMetrics } from '../observe/metrics.ts';
+import type { Outcome } from '../outcome.ts';
+import { journalOnly } from '../record/recorder.ts';
+import { generateSigningKey, writeCosignKey } from '../sign/key-file.ts';
+import { openDirectorySource } from '../watch/directory.ts';
+import { embeddedLayer } from './embedded.ts';
+import { newCommand, plain, styleOf, type Io, type Style } from './io.ts';
+import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
+import { predicateTypes } from './verify.ts';
+
+interface StartOptions extends ConfigFlags {
+  readonly runs: string;
+  readonly listen: string;
+}
+
+/** What `start` keeps besides journal, key and layout: for each attestation a Sigstore bundle, so that one file is enough to check it. */
+const bundleFolder = '.chainsmith/bundles';
+
+/** `chainsmith start` (`npm start`): the controller over a folder, with everything it needs under `.chainsmith`, until Ctrl-C. */
+export function startCommand(io: Io): Command {
+  const command = newCommand(io, 'start')
+    .description(
+      'the controller on embedded defaults: a watched folder of runs, a key of its own, an OCI image layout; all under .chainsmith',
+    )
+    .option('--runs <dir>', 'the folder that is watched: drop a file in and it is signed', 'examples/runs')
+    .option('--listen <address>', 'host:port of /metrics, /healthz and /readyz', '127.0.0.1:9090');
+  return withConfigFlags(command).action(async (options: StartOptions) => {
+    const ctx = io.context();
+    const { environment, layers } = await givenLayers(options, io);
+    const config = configOfLayers([await embeddedLayer('all'), ...layers], environment, io);
+    const folder = keyFolderOf(config);
+    const key = join(folder, 'cosign.pub');
+    const isNew = await ensureKey(folder);
+    const style = styleOf(io.stdout, io);
+    io.stdout.write(
+      `${style('bold', 'Chainsmith')} watches ${shown(options.runs)} and signs with ${shown(key)}${isNew ? ' (made just now)' : ''}.\n`,
+    );
+    const listen = { address: options.listen };
+    const service = {
+      config,
+      metrics: openMetrics(),
+      source: await openDirectorySource({ path: options.runs }, ctx),
+      recorder: journalOnly,
+      onListening: (port: number | undefined) => {
+        io.stdout.write(
+          `Metrics and probes: http://127.0.0.1:${port}/metrics, /healthz, /readyz. Ctrl-C ends it; what is under way is finished first.\n\n`,
+        );
+      },
+      report: (run: RunId, outcome: Outcome, attested: Attested | undefined) =>
+        void say({ run, outcome, attested }, { io, key, layout: config.stores.oci.directory ?? '' }, ctx),
+    };
+    try {
+      await runService({ ...service, listen: listen.address }, ctx);
+    } catch (error) {
+      if (ctx.signal.aborted) return;
+      if (codeOf(error) !== 'serve.listen' || listen.address !== '127.0.0.1:9090') throw error;
+      // The default is only a wish: another controller on this machine may have it.
+      await runService({ ...service, listen: '127.0.0.1:0' }, ctx).catch((again: unknown) => {
+        if (!ctx.signal.aborted) throw again;
+      });
+    }
+  });
+}
+
+function keyFolderOf({ signers: { x509 } }: Config): string {
+  if ('directory' in x509 && x509.directory !== undefined) return x509.directory;
+  throw new TerminalError('config.key-folder', 'Cannot start: signers.x509.directory names no folder', { fix: 'set it to a folder that may be written' });
+}
+
+/** Makes a cosign-compatible key with an empty password, unless there is one. Gives whether it made one. */
+async function ensureKey(folder: string): Promise<boolean> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const key = await generateSigningKey();
+  try {
+    // Only one of two that start at the same time makes the key; the folder has none without its password and public half.
+    await writeFile(join(folder, 'cosign.password'), '', { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' || (error instanceof Error && 'code' in error && error.code === 'EEXIST')) return false;
+    throw error;
+  }
+  await writeFile(join(folder, 'cosign.pub'), publicKeyOf(key).pem);
+  await writeFile(join(folder, 'cosign.key.new'), await writeCosignKey(key, Buffer.alloc(0)), { mode: 0o600 });
+  await rename(join(folder, 'cosign.key.new'), join(folder, 'cosign.key'));
+  return true;
+}
+
+interface Reported {
+  readonly run: RunId;
+  readonly outcome: Outcome;
+  readonly attested: Attested | undefined;
+}
+
+interface Place {
+  readonly io: Io;
+  readonly key: string;
+  readonly layout: string;
+}
+
+async function say({ run, outcome, attested }: Reported, place: Place, ctx: Context): Promise<void> {
+  const { io } = place;
+  const style = styleOf(io.stdout, io);
+  const name = plain(`${run.kind} ${run.namespace}/${run.name}`);
+  const colours = { signed: 'green', skipped: 'dim', retry: 'yellow', failed: 'red' } as const;
+  const words = { signed: 'signed and proven', skipped: 'skipped', retry: 'will be tried again', failed: 'failed' };
+  const lines = [`${style(colours[outcome.kind], words[outcome.kind])}  ${name}${'reason' in outcome ? `: ${plain(outcome.reason)}` : ''}`];
+  for (const made of attested?.works ?? []) lines.push(...(await linesOf(run, made, place, style, ctx)));
+  for (const drop of attested?.dropped ?? [])
+    lines.push(`  ${style('yellow', 'not used')}     ${plain(`${drop.result}: ${drop.why}; ${drop.fix}`)}`);
+  io.stdout.write(`${lines.join('\n')}\n\n`);
+}
+
+async function linesOf(
+  run: RunId,
+  { work, envelope, receipts }: Made,
+  { key, layout }: Place,
+  style: Style,
+  ctx: Context,
+): Promise<readonly string[]> {
+  const places = receipts.flatMap((receipt) => receipt.places);
+  const what = envelope.kind === 'dsse' ? 'attestation' : 'signature  ';
+  const where = places.map(({ address }) => `  ${what}  ${plain(address)}`);
+  if (envelope.kind !== 'dsse') return where;
+  const [image] = envelope.filing.images;
+  const type =
+    Object.entries(predicateTypes).findLast(([, uri]) => uri === envelope.filing.predicateType)?.[0] ?? envelope.filing.predicateType ?? '';
+  const bundle = join(bundleFolder, `${run.namespace}.${run.name}.${work.artifact}.sigstore.json`);
+  try {
+    await mkdir(bundleFolder, { recursive: true });
+    await writeFile(bundle, bundleOf(envelope));
+  } catch (error) {
+    ctx.logger.warn({ err: error }, 'cannot write the bundle');
+    return where;
+  }
+  const claim = image === undefined ? '--check-claims=false' : `--digest ${image.digest} --digestAlg sha256`;
+  const layer = places[0]?.address.slice(-64) ?? '';
+  const target =
+    image === undefined ? `--envelope ${shown(join(layout, 'blobs/sha256', layer))}` : `--layout ${shown(layout)} sha256:${image.digest}`;
+  return [
+    ...where,
+    `  ${style('dim', 'check with')}   cosign verify-blob-attestation --key ${shown(key)} --insecure-ignore-tlog --type ${type} ${claim} --bundle ${shown(bundle)}`,
+    `  ${style('dim', 'or with')}      bin/chainsmith verify --key ${shown(key)} --type ${type} ${target}`,
+  ];
+}
+
+/** Relative to the working directory, which is shorter and what a person types. */
+function shown(path: string): string {
+  const short = relative(process.cwd(), resolve(path));
+  return short.startsWith('..') ? path : short;
+}
