@@ -47,7 +47,7 @@ export async function send(call: Call, ctx: Context): Promise<Answer> {
     } catch (error) {
       if (last || !(error instanceof TransientError)) throw error;
     }
-    await sleep(waitMs, undefined, { signal: ctx.signal });
+    await sleep(waitMs, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
   }
 }
 

@@ -45,10 +45,7 @@ export function fileLock(file: string): FileLock {
 
 function openDatabase(file: string): DatabaseSync {
   try {
-    const database = new DatabaseSync(file, { timeout: 0 });
-    // No second file beside the lock.
-    database.exec('PRAGMA journal_mode = MEMORY');
-    return database;
+    return new DatabaseSync(file, { timeout: 0 });
   } catch (error) {
     throw lockError(file, error);
   }
@@ -59,7 +56,8 @@ async function acquire(database: DatabaseSync, file: string, ctx: Context): Prom
   for (;;) {
     ctx.signal.throwIfAborted();
     try {
-      database.exec('BEGIN EXCLUSIVE');
+      // In memory: no second file beside the lock. Saying so is busy, too, while somebody holds it.
+      database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       return;
     } catch (error) {
       if (!isBusy(error)) throw lockError(file, error);
@@ -73,7 +71,7 @@ async function acquire(database: DatabaseSync, file: string, ctx: Context): Prom
         },
       );
     }
-    await sleep(5 + Math.random() * 20, undefined, { signal: ctx.signal });
+    await sleep(5 + Math.random() * 20, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
   }
 }
 

@@ -81,7 +81,8 @@ async function updateTag(
         },
       );
     }
-    if (write > 0) await sleep(Math.random() * 100 * 2 ** write, undefined, { signal: ctx.signal });
+    if (write > 0)
+      await sleep(Math.random() * 100 * 2 ** write, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
     await writeManifest(line, tag, next, ctx);
   }
 }
