@@ -67,7 +67,9 @@ async function ensureNode() {
     if (isThere() || (runs(binary, entry.version) && mark(stamp, entry.version))) return undefined;
     if (Number(process.versions.node.split('.')[0]) < 18) return `Node ${process.versions.node} is too old to fetch another`;
     say(`Fetching Node ${entry.version} …`);
-    const failure = await npmCi(process.execPath, runtime, onChild);
+    const done = await npmCi(process.execPath, runtime, onChild);
+    // To npm an optional package that it cannot get is no failure.
+    const failure = done === undefined && !fs.existsSync(binary) ? reasonInLog('without it') : done;
     if (failure !== undefined) return `Node ${entry.version} could not be fetched: ${failure}`;
     if (!runs(binary, entry.version)) return `Node ${entry.version} does not run on this machine`;
     mark(stamp, entry.version);
@@ -140,7 +142,16 @@ function npmCi(node, folder, onChild) {
     if (/^npm_(package|lifecycle|command|config_local_prefix)/.test(name) || name === 'INIT_CWD') delete env[name];
   const given = process.env.npm_execpath;
   const isNpm = given !== undefined && /npm-cli\.js$/.test(given) && fs.existsSync(given);
-  const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--prefer-offline'];
+  const args = [
+    'ci',
+    '--ignore-scripts',
+    '--include=dev',
+    '--include=optional',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    '--loglevel=verbose',
+  ];
   // npm's default is to wait 10 s and 60 s between its tries: too long to learn that there is no network.
   args.push('--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=3000');
   const out = fs.openSync(log, 'w');
@@ -149,12 +160,14 @@ function npmCi(node, folder, onChild) {
     const child = isNpm ? spawn(node, [given].concat(args), options) : spawn('npm', args, options);
     onChild(child);
     child.on('error', () => resolve('npm is not installed'));
-    child.on('exit', (code, signal) => resolve(code === 0 ? undefined : reasonIn(readText(log) || '', signal || `exit code ${code}`)));
+    child.on('exit', (code, signal) => resolve(code === 0 ? undefined : reasonInLog(signal || `exit code ${code}`)));
   }).finally(() => fs.closeSync(out));
 }
 
-function reasonIn(words, otherwise) {
-  const found = /npm (?:ERR!|error) code (\S+)/.exec(words);
+function reasonInLog(otherwise) {
+  const words = readText(log) || '';
+  const found =
+    /npm (?:ERR!|error) code (\S+)/.exec(words) || /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E40[1-9])\b/.exec(words);
   return `npm ended with ${found ? found[1] : otherwise} (its words are in ${path.relative(process.cwd(), log) || log})`;
 }
 
@@ -188,7 +201,8 @@ async function whileHeld(work, own) {
   let stopped;
   const onSignal = (signal) => {
     stopped = signal;
-    if (child !== undefined) child.kill(signal);
+    // npm would finish its calls first; what it leaves is done again the next time.
+    if (child !== undefined) child.kill('SIGKILL');
   };
   const release = stopOn(onSignal);
   const heartbeat = setInterval(() => fs.utimesSync(lock, new Date(), new Date()), 5000);

@@ -188,7 +188,7 @@ describe('bootstrap.mjs, for the packages', () => {
       [0, 0, 0, 0],
     );
     assert.equal(outcomes.filter(({ stderr }) => stderr.includes('Installing')).length, 1);
-    assert.equal(JSON.parse(await readFile(at(checkout, 'node_modules/dep/package.json'), 'utf8')).version, '1.0.0');
+    assert.equal(await readFile(at(checkout, 'node_modules/dep/package.json'), 'utf8'), '{"name":"dep","version":"1.0.0"}');
     assert.deepEqual(await readdir(at(checkout, 'bin/runtime')), ['install.log', 'node_modules', 'package-lock.json', 'package.json']);
   });
 
@@ -209,7 +209,7 @@ describe('bootstrap.mjs, for the packages', () => {
       const next = localPackage(checkout).then(async () => await boot(checkout, ['start']));
       if (signal === 'SIGKILL') process.kill(npm, 'SIGKILL');
       assert.equal((await next).code, 0);
-      assert.equal(JSON.parse(await readFile(at(checkout, 'node_modules/dep/package.json'), 'utf8')).version, '1.0.0');
+      assert.equal(await readFile(at(checkout, 'node_modules/dep/package.json'), 'utf8'), '{"name":"dep","version":"1.0.0"}');
     });
   }
 });
@@ -269,14 +269,15 @@ async function ready(wish: Wish = {}): Promise<Scratch> {
   for (const file of ['bootstrap.mjs', 'chainsmith', 'package.json']) await cp(path.join(root, 'bin', file), at(checkout, 'bin', file));
   await writeFile(at(checkout, 'src/cli/chainsmith.ts'), program);
   await mkdir(path.join(runtime, 'node_modules', name, 'bin'), { recursive: true });
-  const pinned = wish.runtime === 'other platform' ? 'node-plan9-mips' : name;
-  await writePackage(runtime, { optionalDependencies: { [pinned]: version } }, { [pinned]: { version, optional: true } });
   // The Node that runs this test stands for the pinned one.
-  if (wish.runtime === undefined) await symlink(process.execPath, path.join(runtime, 'node_modules', name, 'bin', 'node'));
+  await symlink(process.execPath, path.join(runtime, 'node_modules', name, 'bin', 'node'));
+  await writePackage(runtime, { optionalDependencies: { [name]: version } }, { [name]: { version, optional: true } });
+  await localPackage(checkout);
+  if (wish.packages === undefined) await boot(checkout, ['start']);
   if (wish.packages === 'from a registry')
     await writePackage(checkout.dir, { dependencies: { dep: '1.0.0' } }, { dep: { version: '1.0.0' } });
-  else await localPackage(checkout);
-  if (wish.packages === undefined) await boot(checkout, ['start']);
+  if (wish.runtime === 'absent') await rm(path.join(runtime, 'node_modules'), { recursive: true });
+  if (wish.runtime === 'other platform') await writePackage(runtime, {}, { 'node-plan9-mips': { version, optional: true } });
   return checkout;
 }
 
@@ -289,9 +290,10 @@ async function localPackage(checkout: Scratch): Promise<void> {
 
 async function writePackage(dir: string, wants: object, packages: Readonly<Record<string, object>>): Promise<void> {
   const head = { name: 'checkout', version: '1.0.0' };
-  const entries = Object.entries(packages).map(([it, entry]) => [`node_modules/${it}`, entry]);
+  const entries: Record<string, object> = {};
+  for (const [it, entry] of Object.entries(packages)) entries[`node_modules/${it}`] = entry;
   await writeFile(path.join(dir, 'package.json'), JSON.stringify({ ...head, type: 'module', ...wants }));
-  const lock = { ...head, lockfileVersion: 3, requires: true, packages: { '': { ...head, ...wants }, ...Object.fromEntries(entries) } };
+  const lock = { ...head, lockfileVersion: 3, requires: true, packages: { '': { ...head, ...wants }, ...entries } };
   await writeFile(path.join(dir, 'package-lock.json'), JSON.stringify(lock, undefined, 2));
 }
 
