@@ -159,8 +159,8 @@ export interface KubeEvent {
 }
 
 /**
- * Tells an Event (core/v1, so that `kubectl describe` shows it). The same event about the same object has the same name, so told again
- * it moves the time of the one that is there. A namespace that is gone takes its Events with it: no error.
+ * Tells an Event (core/v1, so that `kubectl describe` shows it). The same event about the same object has the same name, so it
+ * stands there once however often it is told. A namespace that is gone takes its Events with it: no error.
  */
 export async function tellEvent(client: KubeClient, event: KubeEvent, ctx: Context): Promise<void> {
   const { about, type, reason, component } = event;
@@ -194,8 +194,8 @@ export async function tellEvent(client: KubeClient, event: KubeEvent, ctx: Conte
   try {
     await createObject(client, { key, object }, ctx);
   } catch (error) {
+    // It has been told already. Moving its time would want leave to patch events, which nobody gives us (P9).
     if (codeOf(error) !== 'kube.exists') throw error;
-    await patchObject(client, { key, patch: { lastTimestamp: time } }, ctx);
   }
 }
 

@@ -5,10 +5,12 @@ import { documentsOf, type Problem } from './manifest-text.ts';
 
 export type { Problem };
 
-/** A run of a file. `object` has a UID and a namespace, whatever the file says: see `parseManifest`. */
+/** A run of a file. `object` has a UID and a namespace, whatever the file says: see `parseManifest`. `given` is what the file says. */
 export interface ManifestRun {
   readonly kind: RunKind;
   readonly object: JsonObject;
+  /** What a statement is made of: what nobody said is not signed. */
+  readonly given: JsonObject;
   /** Line of the text where it starts, from 1. */
   readonly line: number;
 }
@@ -80,7 +82,7 @@ function runOf({ value, line, apiVersion, kind }: Candidate): ManifestRun | stri
   if (renamed !== undefined)
     return `${what} of tekton.dev/v1beta1 has ${renamed.old}, which tekton.dev/v1 calls ${renamed.now}: ${asV1(kind)}`;
   const fault = identityFault(value);
-  return fault === undefined ? { kind, object: identified(value, apiVersion, kind), line } : `${what}: ${fault}`;
+  return fault === undefined ? { kind, object: identified(value, apiVersion, kind), given: value, line } : `${what}: ${fault}`;
 }
 
 /** Fields that were renamed between the versions. They would be passed over, and a statement signed that lacks them. */

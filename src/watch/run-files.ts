@@ -105,14 +105,14 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 /** A file seldom has a resourceVersion: the digest takes its place, so that a changed run looks changed. */
-function runOf({ kind, object, line }: ManifestRun): FileRun | string {
+function runOf({ kind, object, given, line }: ManifestRun): FileRun | string {
   try {
     const digest = createHash('sha256').update(orderedText(object)).digest('hex').slice(0, 32);
     const parsed = slimOf(object, kind);
     if (parsed.kind === 'malformed') return parsed.why;
     const slim = { ...parsed.run, resourceVersion: parsed.run.resourceVersion || digest };
     const { namespace, name, uid } = slim;
-    return { kind, namespace, name, uid, slim, object, line, digest };
+    return { kind, namespace, name, uid, slim, object: given, line, digest };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -28,9 +28,9 @@ export interface Controller extends RunningServer {
 }
 
 /** Applies the manifests as they are, but for the ConfigMap's data, and fills the Secret with a key that `chainsmith keys generate` made. */
-export async function startCluster(data: Readonly<Record<string, string>>): Promise<Cluster> {
+export async function startCluster(data: Readonly<Record<string, string>>, auditLog = true): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
-  const api = stack.use(await startApiServer({ auditLog: true }));
+  const api = stack.use(await startApiServer({ auditLog }));
   const { dir } = stack.use(await scratch('cluster'));
   for (const object of await manifestsOf(path.join(root, 'manifests'))) await apply(api, object);
   await demand(api.call('PATCH', `/api/v1/namespaces/${systemNamespace}/configmaps/chains-config`, { data }), 'set the configuration');
@@ -144,14 +144,24 @@ async function startController(
   return { ...server, metrics };
 }
 
-/** Every request of the controller's ServiceAccount that the API server refused for want of permission. */
-export async function forbiddenRequests(api: ApiServer): Promise<readonly string[]> {
+export interface Asked {
+  /** How many requests the controller's ServiceAccount made. */
+  readonly requests: number;
+  /** Those that the API server refused for want of permission. */
+  readonly forbidden: readonly string[];
+}
+
+/** What the audit log says of the controller's ServiceAccount. */
+export async function askedOf(api: ApiServer): Promise<Asked> {
   const lines = (await readFile(api.auditLogPath ?? '', 'utf8')).split('\n').filter((line) => line !== '');
-  return lines.flatMap((line) => {
-    const event = JSON.parse(line) as { user: { username: string }; verb: string; requestURI: string; responseStatus?: { code: number } };
-    const isOurs = event.user.username === `system:serviceaccount:${systemNamespace}:${serviceAccount}`;
-    return isOurs && event.responseStatus?.code === 403 ? [`${event.verb} ${event.requestURI}`] : [];
-  });
+  const events = lines.map(
+    (line) => JSON.parse(line) as { user: { username: string }; verb: string; requestURI: string; responseStatus?: { code: number } },
+  );
+  const ours = events.filter(({ user }) => user.username === `system:serviceaccount:${systemNamespace}:${serviceAccount}`);
+  const forbidden = ours
+    .filter(({ responseStatus }) => responseStatus?.code === 403)
+    .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
+  return { requests: ours.length, forbidden };
 }
 
 /** Pushes the smallest image there is, unique by its text; gives its digest with `sha256:` before it. */

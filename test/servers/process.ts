@@ -51,7 +51,7 @@ export function flags(values: Readonly<Record<string, string>>): readonly string
 }
 
 /** Loopback ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<readonly number[]> {
+async function freePorts(count: number): Promise<readonly number[]> {
   const sockets = await Promise.all(
     Array.from({ length: count }, async () => {
       const socket = createServer().listen(0, '127.0.0.1');

@@ -48,11 +48,15 @@ export async function obtainTool(name: ToolName): Promise<Found> {
 
 /**
  * Why these tools cannot be had, for `{ skip: await missing('etcd') }`; false when they are there or can be built.
- * Only a machine without Go lacks any.
+ * A machine without Go lacks them, and one that has no network for the first build.
  */
 export async function missing(...names: readonly ToolName[]): Promise<string | false> {
   const absent: ToolName[] = [];
   for (const name of names) if ((await existing(name)) === undefined) absent.push(name);
+  // `npm test` has tried before, and names here what did not build.
+  const unbuilt = process.env['CHAINSMITH_TEST_UNBUILT']?.split(',') ?? [];
+  const hopeless = absent.filter((name) => unbuilt.includes(name));
+  if (hopeless.length > 0) return `${hopeless.join(', ')}: could not be built, see the beginning of npm test`;
   if (absent.length === 0 || (await hasGo())) return false;
   return `${absent.join(', ')}: not built, and Go is missing (install Go 1.26, or set CHAINSMITH_TEST_BIN to a folder that has them)`;
 }

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import { pino } from 'pino';
+import { openKubeClient } from '../src/kube/client.ts';
+import { openKubeconfig } from '../src/kube/kubeconfig.ts';
+import { patchObject } from '../src/kube/objects.ts';
+import type { Context } from '../src/observe/context.ts';
+import { demand, newTaskRun, startCluster, succeeded, type Cluster } from '../test/integration/cluster.ts';
+import { until } from '../test/servers/process.ts';
+
+export interface BenchOptions {
+  readonly runs: number;
+  readonly say: (line: string) => void;
+}
+
+const parallel = 16;
+const namespaces = ['bench', 'bare'] as const;
+/** What a TaskRun of a real pipeline weighs. */
+const runBytes = 8 * 1024;
+
+/** A backlog of completed TaskRuns: signed by the controller in one namespace, patched by a bare client in another, one after the other. */
+export async function backlog({ runs, say }: BenchOptions): Promise<void> {
+  const ctx: Context = { signal: AbortSignal.timeout(30 * 60_000), logger: pino({ level: 'silent' }) };
+  await using cluster = await startCluster({ 'artifacts.taskrun.format': 'slsa/v2alpha4', 'artifacts.taskrun.storage': 'tekton' }, false);
+  say(`creating 2 x ${runs} completed TaskRuns of ${runBytes / 1024} KB`);
+  for (const namespace of namespaces)
+    await demand(cluster.api.call('POST', '/api/v1/namespaces', { metadata: { name: namespace } }), 'make a namespace');
+  for (const namespace of namespaces) await fill(cluster, namespace, runs);
+
+  const startedAt = performance.now();
+  await using controller = await cluster.startController(['--namespace', namespaces[0]]);
+  const signed = async (): Promise<number> => sumOf(await controller.metrics(), 'watcher_taskrun_marked_signed_total');
+  await until('the backlog to be signed', 20 * 60_000, async () => (await signed()) >= runs);
+  const ours = runs / ((performance.now() - startedAt) / 1000);
+  const text = await controller.metrics();
+  const calls = sumOf(text, 'chainsmith_kube_requests_total', /verb="(?!watch)/);
+  const memory = /VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${controller.pid}/status`, 'utf8'))?.[1];
+  await controller[Symbol.asyncDispose]();
+
+  const sample = (await demand(cluster.api.call('GET', taskRunPath(namespaces[0], 0)), 'read a signed run')) as {
+    metadata: { annotations: Record<string, string> };
+  };
+  const bare = await bareRate(cluster, { runs, annotations: sample.metadata.annotations }, ctx);
+  say(
+    `controller   ${ours.toFixed(1)} runs/s from start of the process, ${(calls / runs).toFixed(2)} API calls a run, ${(Number(memory) / 1024).toFixed(0)} MB peak resident memory`,
+  );
+  say(`bare client  ${bare.one.toFixed(1)} runs/s with one write a run, ${bare.two.toFixed(1)} runs/s with two`);
+  say(
+    `ratio        ${((100 * ours) / bare.one).toFixed(0)} % of one write a run, which is what a backlog takes; ${((100 * ours) / bare.two).toFixed(0)} % of two`,
+  );
+}
+
+async function fill(cluster: Cluster, namespace: string, runs: number): Promise<void> {
+  const image = { repository: 'registry.example/bench/app', digest: `sha256:${'ab'.repeat(32)}` };
+  const script = '#!/bin/sh\n# '.padEnd(runBytes - 1400, 'all work and no play ');
+  const more = {
+    taskSpec: { steps: [{ name: 'build', image: 'builder.example/build', script }] },
+    steps: [{ name: 'build', container: 'step-build', imageID: `builder.example/build@sha256:${'cd'.repeat(32)}` }],
+  };
+  await eachOf(runs, async (index) => {
+    await demand(cluster.api.call('POST', taskRunsPath(namespace), newTaskRun(`run-${index}`)), 'make a run');
+    const status = succeeded(undefined, { ...more, results: [{ name: 'IMAGE_NAME', type: 'string', value: image.repository }] });
+    await demand(cluster.api.call('PATCH', `${taskRunPath(namespace, index)}/status`, status), 'complete a run');
+  });
+}
+
+/** The same annotations by the same kind of write, with nothing else to do. */
+async function bareRate(
+  cluster: Cluster,
+  { runs, annotations }: { readonly runs: number; readonly annotations: Readonly<Record<string, string>> },
+  ctx: Context,
+): Promise<{ readonly one: number; readonly two: number }> {
+  await using client = openKubeClient({ access: await openKubeconfig({ path: cluster.api.kubeconfig }, ctx) });
+  const write = async (metadata: object): Promise<number> => {
+    const startedAt = performance.now();
+    await eachOf(runs, async (index) => {
+      const key = { resource: 'taskruns', namespace: namespaces[1], name: `run-${index}` } as const;
+      await patchObject(client, { key, patch: { metadata } }, ctx);
+    });
+    return (performance.now() - startedAt) / 1000;
+  };
+  const first = await write({ finalizers: ['chains.tekton.dev/taskrun'] });
+  const second = await write({ annotations, finalizers: [] });
+  return { one: runs / second, two: runs / (first + second) };
+}
+
+function taskRunsPath(namespace: string): string {
+  return `/apis/tekton.dev/v1/namespaces/${namespace}/taskruns`;
+}
+
+function taskRunPath(namespace: string, index: number): string {
+  return `${taskRunsPath(namespace)}/run-${index}`;
+}
+
+function sumOf(text: string, name: string, labels = /./): number {
+  const lines = text.split('\n').filter((line) => (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) && labels.test(line));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
+async function eachOf(count: number, work: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: parallel }, async () => {
+      for (let index = next++; index < count; index = next++) await work(index);
+    }),
+  );
+}

@@ -1,0 +1,130 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { pino } from 'pino';
+import type { Image } from '../../src/model/artifact.ts';
+import { sha256Of } from '../../src/model/digest.ts';
+import { envelopeBytesOf, paeOf, payloadTypes } from '../../src/model/dsse.ts';
+import type { Envelope } from '../../src/model/envelope.ts';
+import type { Receipt, Stored } from '../../src/model/receipt.ts';
+import type { Payload } from '../../src/model/work.ts';
+import type { Context } from '../../src/observe/context.ts';
+import { oci, type OciOptions } from '../../src/store/oci/oci.ts';
+import { openReader } from '../../src/store/oci/reader.ts';
+import { storedFromAnnotations, tekton } from '../../src/store/tekton.ts';
+
+export const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
+
+export interface Key {
+  readonly publicKey: string;
+  sign(bytes: Uint8Array): Uint8Array;
+}
+
+export function newKey(): Key {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return {
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    sign: (bytes) => sign('sha256', bytes, privateKey),
+  };
+}
+
+/** An image that nobody pushed: signatures need no subject. */
+export function imageOf(repository: string, text: string): Image {
+  return { repository, digest: sha256Of(Buffer.from(text)) };
+}
+
+const predicateType = 'https://slsa.dev/provenance/v1';
+
+/** An attestation about `images`; another `name`, another run. */
+export function attestationOf(images: readonly Image[], name: string, key: Key): Envelope {
+  const subject = images.map(({ repository, digest }) => ({ name: repository, digest: { sha256: digest } }));
+  const predicate = { buildDefinition: { buildType: 'x', externalParameters: { name } }, runDetails: { builder: { id: 'x' } } };
+  const payload = Buffer.from(JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', subject, predicateType, predicate }));
+  const signature = key.sign(paeOf(payloadTypes.inToto, payload));
+  const body = envelopeBytesOf({ payloadType: payloadTypes.inToto, payload, signatures: [{ keyid: '', signature }] });
+  return {
+    ...{ kind: 'dsse', payloadType: payloadTypes.inToto, payload, signature, body, publicKey: key.publicKey, certificate: '', chain: '' },
+    filing: { run: { kind: 'TaskRun', namespace: 'ci', name, uid: name }, shortKey: `taskrun-${name}`, predicateType, images },
+  };
+}
+
+/** An image signature: its payload depends on the image alone. */
+export function signatureOf(image: Image, key: Key): Envelope {
+  const critical = {
+    identity: { 'docker-reference': image.repository },
+    image: { 'docker-manifest-digest': `sha256:${image.digest}` },
+    type: 'cosign container image signature',
+  };
+  const payload = Buffer.from(JSON.stringify({ critical, optional: null }));
+  const signature = key.sign(payload);
+  return {
+    ...{ kind: 'raw', payloadType: payloadTypes.simpleSigning, payload, signature, body: signature },
+    ...{ publicKey: key.publicKey, certificate: '', chain: '' },
+    filing: {
+      run: { kind: 'TaskRun', namespace: 'ci', name: 'build', uid: 'build' },
+      shortKey: image.digest.slice(0, 12),
+      predicateType: undefined,
+      images: [image],
+    },
+  };
+}
+
+export function payloadIn({ payloadType, payload, filing }: Envelope): Payload {
+  return { payloadType, predicateType: filing.predicateType, bytes: payload, subjects: [], images: filing.images, dropped: [] };
+}
+
+/** What a consumer sees of an envelope, comparable: kind and content, and of an image signature the signature. */
+export function seen(it: Envelope | Stored): string {
+  const content = it.kind === 'raw' ? [it.payload, it.signature] : [it.body];
+  return [it.kind, ...content.map((bytes) => Buffer.from(bytes).toString('base64'))].join(' ');
+}
+
+/** A store, and eyes to see what is in it. */
+export interface World extends AsyncDisposable {
+  /** First part of image repositories. */
+  readonly host: string;
+  put(envelope: Envelope): Promise<Receipt>;
+  /** What the receipt names, read back. */
+  get(receipt: Receipt): Promise<readonly Stored[]>;
+  /** Everything about an image, with repetitions if there are any. */
+  list(image: Image): Promise<readonly Stored[]>;
+}
+
+export async function ociWorld(host: string, options: Partial<OciOptions>): Promise<World> {
+  const parsed = oci.options.parse(options);
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await oci.open(parsed, ctx));
+  const reader = stack.use(await openReader(parsed, ctx));
+  if (store.proof !== 'read-back') throw new Error('Cannot test the store: it cannot be read');
+  const life = stack.move();
+  return {
+    host,
+    put: async (envelope) => await store.put(envelope, ctx),
+    get: async (receipt) => await store.get(receipt, ctx),
+    list: async (image) => await reader.list(image, ctx),
+    [Symbol.asyncDispose]: async () => await life.disposeAsync(),
+  };
+}
+
+/** With a run whose annotations are written as `record` does it. */
+export async function tektonWorld(): Promise<World> {
+  const store = await tekton.open();
+  let annotations: Readonly<Record<string, string>> = {};
+  const at = (shortKey: string): readonly Stored[] => {
+    const stored = storedFromAnnotations(annotations, shortKey);
+    return stored === undefined ? [] : [stored];
+  };
+  const prefix = 'chains.tekton.dev/signature-';
+  return {
+    host: 'r.example',
+    async put(envelope) {
+      const receipt = await store.put(envelope, ctx);
+      annotations = { ...annotations, ...receipt.annotations };
+      return receipt;
+    },
+    get: async ({ places }) => await Promise.resolve(places.flatMap(({ address }) => at(address.slice(prefix.length)))),
+    async list() {
+      const names = Object.keys(annotations).filter((name) => name.startsWith(prefix));
+      return await Promise.resolve(names.flatMap((name) => at(name.slice(prefix.length))));
+    },
+    [Symbol.asyncDispose]: async () => await store[Symbol.asyncDispose](),
+  };
+}
