@@ -41,7 +41,14 @@ export function attestationOf(images: readonly Image[], name: string, key: Key):
   const signature = key.sign(paeOf(payloadTypes.inToto, payload));
   const body = envelopeBytesOf({ payloadType: payloadTypes.inToto, payload, signatures: [{ keyid: '', signature }] });
   return {
-    ...{ kind: 'dsse', payloadType: payloadTypes.inToto, payload, signature, body, publicKey: key.publicKey, certificate: '', chain: '' },
+    kind: 'dsse',
+    payloadType: payloadTypes.inToto,
+    payload,
+    signature,
+    body,
+    publicKey: key.publicKey,
+    certificate: '',
+    chain: '',
     filing: { run: { kind: 'TaskRun', namespace: 'ci', name, uid: name }, shortKey: `taskrun-${name}`, predicateType, images },
   };
 }
@@ -56,8 +63,14 @@ export function signatureOf(image: Image, key: Key): Envelope {
   const payload = Buffer.from(JSON.stringify({ critical, optional: null }));
   const signature = key.sign(payload);
   return {
-    ...{ kind: 'raw', payloadType: payloadTypes.simpleSigning, payload, signature, body: signature },
-    ...{ publicKey: key.publicKey, certificate: '', chain: '' },
+    kind: 'raw',
+    payloadType: payloadTypes.simpleSigning,
+    payload,
+    signature,
+    body: signature,
+    publicKey: key.publicKey,
+    certificate: '',
+    chain: '',
     filing: {
       run: { kind: 'TaskRun', namespace: 'ci', name: 'build', uid: 'build' },
       shortKey: image.digest.slice(0, 12),

@@ -179,14 +179,14 @@ describe('oci, without an image', () => {
 
 describe('oci, find', () => {
   const places = [
-    { name: 'a layout folder', skip: false, open: worlds[1]?.open },
-    { name: 'a registry', skip: noRegistry, open: undefined },
+    { name: 'a layout folder', skip: false, isFolder: true },
+    { name: 'a registry', skip: noRegistry, isFolder: false },
   ];
-  for (const { name, skip, open } of places) {
+  for (const { name, skip, isFolder } of places) {
     it(`gives in ${name} the envelope over the same payload by the same key, and no other`, { skip }, async () => {
       await using stack = new AsyncDisposableStack();
       const { dir } = stack.use(await scratch('find'));
-      const server = open === undefined ? stack.use(await startRegistry()) : undefined;
+      const server = isFolder ? undefined : stack.use(await startRegistry());
       const options = oci.options.parse(server === undefined ? { directory: path.join(dir, 'layout') } : {});
       const store = stack.use(await oci.open(options, ctx));
       assert.ok(store.proof === 'read-back');
@@ -215,14 +215,13 @@ describe('oci, find', () => {
 describe('oci, get', () => {
   it('says that a place is gone', async () => {
     await using folder = await scratch('store');
-    const world = await ociWorld('r.example', { directory: path.join(folder.dir, 'a') });
+    await using world = await ociWorld('r.example', { directory: path.join(folder.dir, 'a') });
     const receipt = await world.put(signatureOf(imageOf('r.example/gone', 'gone'), key));
     const elsewhere = { ...receipt, places: receipt.places.map((place) => ({ ...place, address: place.address.replace('/a:', '/b:') })) };
     await using other = await ociWorld('r.example', { directory: path.join(folder.dir, 'b') });
 
     await assert.rejects(other.get(elsewhere), { name: 'TransientError', code: 'store.oci.missing' });
     await assert.rejects(other.get(receipt), { name: 'TerminalError', code: 'store.oci.address' });
-    await world[Symbol.asyncDispose]();
   });
 });
 

@@ -81,8 +81,8 @@ async function updateTag(
         },
       );
     }
-    if (write > 0)
-      await sleep(Math.random() * 100 * 2 ** write, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
+    const waitMs = write === 0 ? 0 : Math.random() * Math.min(1_000, 50 * 2 ** write);
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
     await writeManifest(line, tag, next, ctx);
   }
 }
