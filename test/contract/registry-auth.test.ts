@@ -73,6 +73,21 @@ describe('openAuthorizer', () => {
     );
   });
 
+  it('looks a password up again when it was refused, otherwise after five minutes', async () => {
+    await using scene = await sceneOf(counting);
+    const header = async () => await scene.authorizer.header(access, ctx);
+    const headerOf = (password: string) => `Basic ${Buffer.from(`me:${password}`).toString('base64')}`;
+
+    await scene.authorizer.answer(access, 'Basic', undefined, ctx);
+    scene.credential = { ...basic, password: 'second' };
+    const kept = await header();
+    const mended = await scene.authorizer.answer(access, 'Basic', kept, ctx);
+    scene.credential = { ...basic, password: 'third' };
+    scene.now = 300_000;
+
+    assert.deepEqual([kept, mended, await header()], [basicHeader, headerOf('second'), headerOf('third')]);
+  });
+
   it('asks the realm for what it needs and what it was told, with credentials', async () => {
     await using scene = await sceneOf(counting);
     const challenge = `Bearer realm="${scene.realm}",service="r.example",scope="repository:app:pull repository:base:pull"`;

@@ -43,6 +43,9 @@ type Bearer = Extract<Challenge, { kind: 'bearer' }>;
 /** Repositories come from runs, so what is remembered of them is limited; forgetting costs a request. */
 const maxRemembered = 2_000;
 
+/** A credential helper is a program, too dear to run for every request; a refused password is looked up anew at once. */
+const basicLifeMs = 5 * 60 * 1000;
+
 /** Default of the token specification. */
 const defaultLifeSeconds = 60;
 
@@ -62,37 +65,37 @@ export function openAuthorizer({ credentials, dispatcher, now }: AuthorizerOptio
 
   const basic = async (access: Access, ctx: Context): Promise<string | undefined> => {
     const credential = await credentials.of(access.name, ctx);
-    return credential?.kind === 'basic' ? basicOf(credential.username, credential.password) : undefined;
+    if (credential?.kind !== 'basic') return undefined;
+    const header = basicOf(credential.username, credential.password);
+    remember(tokens, keyOf(access), { header, staleAt: now() + basicLifeMs });
+    return header;
   };
+
+  /** One look-up at a time for each repository, and who waited finds what it gave. `useless` is what was just refused. */
+  const obtain = async (access: Access, challenge: Challenge, useless: string | undefined, ctx: Context): Promise<string | undefined> =>
+    await mutex.run(keyOf(access), async () => {
+      const token = tokens.get(keyOf(access));
+      if (token !== undefined && token.header !== useless && token.staleAt > now()) return token.header;
+      tokens.delete(keyOf(access));
+      return challenge.kind === 'basic' ? await basic(access, ctx) : await bearer(access, challenge, ctx);
+    });
 
   return {
     async header(access, ctx) {
       const scheme = schemes.get(access.base);
-      if (scheme === undefined) return undefined;
-      if (scheme.kind === 'basic') return await basic(access, ctx);
-      // One request for a token at a time, and who waited finds what it gave.
-      return await mutex.run(keyOf(access), async () => {
-        const token = tokens.get(keyOf(access));
-        if (token !== undefined && token.staleAt > now()) return token.header;
-        return await bearer(access, { ...scheme, scopes: [] }, ctx);
-      });
+      return scheme && (await obtain(access, scheme, undefined, ctx));
     },
     async answer(access, header, sent, ctx) {
       const challenges = parseChallenges(header);
       const challenge = challenges.find(({ kind }) => kind === 'bearer') ?? challenges[0];
       if (challenge === undefined) return undefined;
       if (challenge.kind === 'bearer') demandSafeRealm(challenge.realm, access);
-      remember(schemes, access.base, challenge);
-      const next =
-        challenge.kind === 'basic'
-          ? await basic(access, ctx)
-          : await mutex.run(keyOf(access), async () => {
-              const token = tokens.get(keyOf(access));
-              // Somebody who was challenged at the same time has the answer already.
-              if (token !== undefined && token.header !== sent) return token.header;
-              return await bearer(access, challenge, ctx);
-            });
-      return next === sent ? undefined : next;
+      // The scopes were for this repository.
+      remember(schemes, access.base, challenge.kind === 'basic' ? challenge : { ...challenge, scopes: [] });
+      const next = await obtain(access, challenge, sent, ctx);
+      if (next !== sent) return next;
+      tokens.delete(keyOf(access));
+      return undefined;
     },
   };
 }

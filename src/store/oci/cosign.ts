@@ -81,7 +81,7 @@ export function isSame(a: Layer, b: Layer): boolean {
 }
 
 /** The signature annotation; empty text for attestations, undefined when it is missing. */
-export function signatureIn(layer: Layer): string | undefined {
+function signatureIn(layer: Layer): string | undefined {
   return layer.annotations?.[annotationKeys.signature];
 }
 
