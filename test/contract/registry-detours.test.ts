@@ -151,3 +151,29 @@ describe('a registry that forgets', () => {
     assert.equal(short(await failureOf(client.repository.update('t', change, ctx))), 'TransientError oci.contended');
   });
 });
+
+describe('a proxy', () => {
+  it('is used, except for hosts that are to be reached directly', async () => {
+    await using registry = await standIn(guarded(() => ({ status: 404 })));
+    // It refuses to make tunnels, so the look for https ends there; what it is asked to fetch it does not have.
+    await using proxy = await standIn(() => ({ status: 404 }));
+    const url = `http://${proxy.host}`;
+    const manifest = async (except: string) => {
+      await using client = await clientOf(registry.host, { proxy: { http: url, https: url, except } });
+      return await client.repository.manifest('t', ctx);
+    };
+
+    await manifest('127.0.0.1');
+    const direct = [registry.seen.length > 0, proxy.seen.length];
+    const before = registry.seen.length;
+    await manifest('');
+
+    assert.deepEqual([direct, registry.seen.length - before], [[true, 0], 0]);
+    assert.deepEqual(proxy.seen.at(-1), {
+      method: 'GET',
+      url: `http://${registry.host}/v2/app/manifests/t`,
+      authorization: undefined,
+      body: '',
+    });
+  });
+});
