@@ -135,12 +135,13 @@ async function stored(name: string, envelope: Envelope, { id, work, known, how }
   const kept = how.isAgain ? undefined : known?.receipts.find(({ receipt, provenAt }) => receipt.store === name && provenAt !== undefined);
   if (kept) return kept.receipt;
   const store = await rooms.store(name, ctx);
-  const receipt = await rooms.breakers.guard(dependencyOf(name, envelope), async () => await store.put(envelope, ctx));
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => await rooms.breakers.guard(dependencyOf(name, envelope), work);
+  const receipt = await guarded(async () => await store.put(envelope, ctx));
   await rooms.journal.keepReceipt(id.uid, work.key, receipt);
   rooms.metrics.runs[id.kind].payloadStored.inc();
   // What stands on the run itself is proven by the write that puts it there.
   if (store.proof === 'read-back' && rooms.readBack) {
-    await prove(receipt, envelope, store, ctx);
+    await guarded(async () => await prove(receipt, envelope, store, ctx));
     await rooms.journal.markProven(id.uid, work.key, name, Date.now());
   }
   return receipt;
@@ -208,9 +209,13 @@ function distinct(drops: readonly Drop[]): readonly Drop[] {
 /** All results in order, or one `AggregateError` with every failure, after all have ended. */
 async function settled<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<readonly Out[]> {
   const results = await Promise.allSettled(items.map(work));
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  if (errors.length > 0) throw new AggregateError(errors.flatMap((error) => (error instanceof AggregateError ? error.errors : [error])));
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? partsOf(result.reason) : []));
+  if (errors.length > 0) throw new AggregateError(errors);
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+function partsOf(error: unknown): readonly unknown[] {
+  return error instanceof AggregateError ? error.errors : [error];
 }
 
 async function counted<T>(type: ErrorType, { kind }: RunId, { metrics }: Rooms, work: () => Promise<T>): Promise<T> {

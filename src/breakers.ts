@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { TransientError } from './errors.ts';
 
 interface Breaker {
@@ -9,6 +10,8 @@ interface Breaker {
 
 const firstWaitMs = 1_000;
 const longestWaitMs = 60_000;
+/** Calls to one dependency at the same time; more only wait at the other side. */
+const budget = 16;
 
 /**
  * Which dependencies are taken to be down. The first failure opens a breaker; from then on calls are refused at once, except for one
@@ -17,6 +20,7 @@ const longestWaitMs = 60_000;
  */
 export class Breakers {
   readonly #open = new Map<string, Breaker>();
+  readonly #budgets = new Map<string, PQueue>();
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
@@ -33,8 +37,21 @@ export class Breakers {
     return breaker === undefined ? 0 : Math.max(0, breaker.probeAt - this.#now(), breaker.isProbing ? firstWaitMs : 0);
   }
 
-  /** Calls `work` unless the dependency is down; throws `breaker.open` (transient, blaming the dependency) when it is. */
+  /**
+   * Calls `work`, when it is its turn among the calls to the same dependency, unless that is down; throws `breaker.open` (transient, blaming
+   * the dependency) when it is.
+   */
   async guard<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+    const turns = this.#budgets.get(dependency) ?? new PQueue({ concurrency: budget });
+    this.#budgets.set(dependency, turns);
+    try {
+      return await turns.add(async () => await this.#guarded(dependency, work));
+    } finally {
+      if (turns.size === 0 && turns.pending === 0) this.#budgets.delete(dependency);
+    }
+  }
+
+  async #guarded<T>(dependency: string, work: () => Promise<T>): Promise<T> {
     const waitMs = this.waitMs(dependency);
     if (waitMs > 0) {
       throw new TransientError('breaker.open', `Waiting for ${dependency}, which has not answered since ${this.#sinceOf(dependency)}`, {

@@ -41,11 +41,11 @@ const silenceMs = 5 * 60 * 1_000;
 export async function runService(service: Service, ctx: Context): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { metrics, source, recorder } = service;
-  let controller: Controller | undefined;
+  const started: { controller?: Controller } = {};
   let isStandby = service.lead !== undefined;
   const unready = (): string | undefined => {
     if (isStandby) return undefined;
-    if (controller?.readyAt === undefined) return 'still reading what exists';
+    if (started.controller?.readyAt === undefined) return 'still reading what exists';
     return Date.now() - source.lastEventAt > silenceMs ? 'no sign of life from where runs come from' : undefined;
   };
   if (service.listen !== undefined) {
@@ -63,11 +63,10 @@ export async function runService(service: Service, ctx: Context): Promise<void> 
   let current = open(service.config);
   stack.defer(async () => await current.rooms[Symbol.asyncDispose]());
   const report = service.report;
-  controller = new Controller({
-    ...{ source, recorder, journal, metrics, concurrency: service.config.concurrency },
-    current: () => current,
-    ...(report && { report }),
-  });
+  const { concurrency } = service.config;
+  const parts = { source, recorder, journal, metrics, concurrency, current: () => current };
+  const controller = new Controller(report === undefined ? parts : { ...parts, report });
+  started.controller = controller;
   gauge(metrics, controller, foundation.breakers);
 
   const stop = new AbortController();

@@ -88,7 +88,8 @@ async function carry(run: Run, how: How, passing: Passing, ctx: Context): Promis
     if (isHeld(run.slim)) await recorder.release(run.slim, ctx);
     return { kind: 'ended', outcome: { kind: 'skipped', code: 'plan.nothing', reason: attested.nothing }, attested };
   }
-  const annotations = Object.assign({}, ...attested.works.flatMap(({ receipts }) => receipts.map((receipt) => receipt.annotations)));
+  const receipts = attested.works.flatMap((made) => made.receipts);
+  const annotations = Object.fromEntries(receipts.flatMap((receipt) => Object.entries(receipt.annotations)));
   const recorded = await recorder.record(run.slim, { signed: 'true', annotations }, ctx);
   if (recorded.kind === 'superseded') return overtaken(run, `somebody else marked it "${recorded.signed}"`);
   return signed(attested);

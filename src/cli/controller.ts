@@ -58,7 +58,7 @@ export function controllerCommand(io: Io): Command {
     const service =
       options.source === 'kubernetes'
         ? await inCluster({ options, environment, layers, metrics, stack }, io, ctx)
-        : await overFolder({ options, environment, layers, metrics }, io, ctx);
+        : overFolder({ options, environment, layers, metrics }, io, ctx);
     try {
       await runService({ ...service, listen: options.listen }, ctx);
     } catch (error) {
@@ -76,7 +76,7 @@ interface Setting {
 
 type Composed = Omit<Service, 'listen'>;
 
-async function overFolder({ options, environment, layers, metrics }: Setting, io: Io, ctx: Context): Promise<Composed> {
+function overFolder({ options, environment, layers, metrics }: Setting, io: Io, ctx: Context): Composed {
   const path = /^dir:(.+)$/s.exec(options.source)?.[1];
   if (path === undefined) {
     throw new TerminalError('cli.usage', `Cannot take runs from "${options.source}": there is no such source`, {
@@ -84,7 +84,7 @@ async function overFolder({ options, environment, layers, metrics }: Setting, io
     });
   }
   const config = configOfLayers(layers, environment, io);
-  return { config, metrics, source: await openDirectorySource({ path }, ctx), recorder: journalOnly };
+  return { config, metrics, source: openDirectorySource({ path }, ctx), recorder: journalOnly };
 }
 
 async function inCluster(setting: Setting & { readonly stack: AsyncDisposableStack }, io: Io, ctx: Context): Promise<Composed> {

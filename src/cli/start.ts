@@ -50,7 +50,7 @@ export function startCommand(io: Io): Command {
     const service = {
       config,
       metrics: openMetrics(),
-      source: await openDirectorySource({ path: options.runs }, ctx),
+      source: openDirectorySource({ path: options.runs }, ctx),
       recorder: journalOnly,
       onListening: (port: number | undefined) => {
         io.stdout.write(
@@ -75,7 +75,9 @@ export function startCommand(io: Io): Command {
 
 function keyFolderOf({ signers: { x509 } }: Config): string {
   if ('directory' in x509 && x509.directory !== undefined) return x509.directory;
-  throw new TerminalError('config.key-folder', 'Cannot start: signers.x509.directory names no folder', { fix: 'set it to a folder that may be written' });
+  throw new TerminalError('config.key-folder', 'Cannot start: signers.x509.directory names no folder', {
+    fix: 'set it to a folder that may be written',
+  });
 }
 
 /** Makes a cosign-compatible key with an empty password, unless there is one. Gives whether it made one. */

@@ -9,8 +9,8 @@ import { startServer, type RunningServer } from '../servers/process.ts';
 import { scratch } from '../servers/scratch.ts';
 
 const root = path.join(import.meta.dirname, '../..');
-export const systemNamespace = 'tekton-chains';
-export const serviceAccount = 'tekton-chains-controller';
+const systemNamespace = 'tekton-chains';
+const serviceAccount = 'tekton-chains-controller';
 
 /** A cluster in which our manifests stand, and where the controller of this checkout can be started as its Pod would be. */
 export interface Cluster extends AsyncDisposable {
@@ -124,11 +124,18 @@ async function startController(
     name: 'controller',
     file: process.execPath,
     ports: 1,
-    args: ([listen]) => [
-      ...['--max-semi-space-size=2', path.join(root, 'src/cli/chainsmith.ts'), 'controller', '--listen', `127.0.0.1:${listen}`],
-      ...['--service-account-dir', pod.account, '--set', `journal.url=sqlite://${path.join(pod.dir, 'journal', 'journal.db')}`],
-      ...['--set', `signers.x509.directory=${path.join(pod.dir, 'signing-secrets')}`, ...pod.flags],
-    ],
+    args: ([listen]) => {
+      const program = [
+        '--max-semi-space-size=2',
+        path.join(root, 'src/cli/chainsmith.ts'),
+        'controller',
+        '--listen',
+        `127.0.0.1:${listen}`,
+      ];
+      const journal = `journal.url=sqlite://${path.join(pod.dir, 'journal', 'journal.db')}`;
+      const keys = `signers.x509.directory=${path.join(pod.dir, 'signing-secrets')}`;
+      return [...program, '--service-account-dir', pod.account, '--set', journal, '--set', keys, ...pod.flags];
+    },
     env: {
       KUBERNETES_SERVICE_HOST: hostname,
       KUBERNETES_SERVICE_PORT: port,
