@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ArtifactKind } from '../model/artifact.ts';
+import type { ArtifactKind, Image } from '../model/artifact.ts';
 import type { Sha256 } from '../model/digest.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { Receipt } from '../model/receipt.ts';
@@ -99,6 +99,14 @@ export interface Journal extends AsyncDisposable {
   /** The run is `open` from now on, whatever it was; gives what is already known of it. Attempts start again when it was finished. */
   admit(admission: Admission): Promise<KnownRun>;
   load(uid: string): Promise<KnownRun | undefined>;
+
+  /** What `keepChildren` kept of an image of this run; undefined before. */
+  children(uid: string, image: Image): Promise<readonly Image[] | undefined>;
+  /**
+   * First write wins: gives the children that are kept, so that a retry makes the same works whatever became of the index. None for an image
+   * that is no index.
+   */
+  keepChildren(uid: string, image: Image, children: readonly Image[]): Promise<readonly Image[]>;
 
   /** First write wins: gives the payload that is kept, which is the one to sign. */
   keepPayload(uid: string, work: WorkName, payload: Payload): Promise<Payload>;

@@ -1,10 +1,11 @@
 import { sql, type Kysely } from 'kysely';
+import type { Image } from '../model/artifact.ts';
 import type { Envelope } from '../model/envelope.ts';
 import { sha256Of } from '../model/digest.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Payload } from '../model/work.ts';
 import type { Admission, Note, Outcome, Postponement, Retention, WorkName } from './journal.ts';
-import { detailText, envelopeText, receiptText } from './rows.ts';
+import { childrenText, detailText, envelopeText, imageText, receiptText } from './rows.ts';
 import type { Tables } from './schema.ts';
 import { statementOf, type Statement } from './statement.ts';
 
@@ -52,6 +53,19 @@ export function loading(db: Db, uid: string): readonly Statement[] {
     statementOf(works),
     statementOf(receipts),
   ];
+}
+
+export function childrenOf(db: Db, uid: string, image: Image): readonly Statement[] {
+  return [statementOf(db.selectFrom('image_index').select('children').where('run', '=', uid).where('image', '=', imageText(image)))];
+}
+
+/** Changes nothing when they are there; gives what is kept as the second result. */
+export function keepingChildren(db: Db, uid: string, image: Image, children: readonly Image[]): readonly Statement[] {
+  const insert = db
+    .insertInto('image_index')
+    .values({ run: uid, image: imageText(image), children: childrenText(children) })
+    .onConflict((conflict) => conflict.columns(['run', 'image']).doNothing());
+  return [statementOf(insert), ...childrenOf(db, uid, image)];
 }
 
 /** The first statement changes nothing when a payload is there already, and then its subjects stay as they are. */

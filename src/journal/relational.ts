@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import { CodedError, TerminalError } from '../errors.ts';
 import type { Journal, JournalRun, KnownRun, KnownWork } from './journal.ts';
 import * as queries from './queries.ts';
-import { knownRunOf, runsOf } from './rows.ts';
+import { childrenIn, knownRunOf, runsOf } from './rows.ts';
 import { migrations, migrationTable, type Flavour, type Tables } from './schema.ts';
 import { statementOf, type Execute, type Result } from './statement.ts';
 
@@ -20,6 +20,11 @@ export function relationalJournal(db: Kysely<Tables>, execute: Execute): Omit<Jo
     async admit(admission) {
       const [, ...loaded] = await execute(queries.admitting(db, admission));
       return knownRunOf(loaded) ?? missing('run', admission.id.uid);
+    },
+    children: async (uid, image) => childrenIn((await execute(queries.childrenOf(db, uid, image)))[0]),
+    async keepChildren(uid, image, children) {
+      const [, kept] = await keepIn('run', uid, () => execute(queries.keepingChildren(db, uid, image, children)));
+      return childrenIn(kept) ?? missing('run', uid);
     },
     async keepPayload(uid, work, payload) {
       const results = await keepIn('run', uid, () => execute(queries.keepingPayload(db, uid, work, payload)));

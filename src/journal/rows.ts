@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TransientError } from '../errors.ts';
+import type { Image as ModelImage } from '../model/artifact.ts';
 import { parseSha256, sha256Of } from '../model/digest.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { Receipt } from '../model/receipt.ts';
@@ -36,6 +37,8 @@ const RunRow = z
     return { id: { kind, namespace, name, uid }, ...rest, dueAt: due, updatedAt: updated_at };
   });
 const SnapshotRow = z.object({ snapshot: z.string().nullable().transform(absent) });
+
+const ChildrenRow = z.object({ children: z.string() });
 
 const Detail = z.object({
   payloadType: z.string(),
@@ -94,6 +97,21 @@ export function envelopeText(envelope: Envelope): string {
 export function receiptText({ store, places, note, annotations }: Receipt): string {
   const filled = places.map(({ address, image }) => ({ address, image: image ?? null }));
   return JSON.stringify({ store, places: filled, note: note ?? null, annotations });
+}
+
+/** What `children` of an image index are looked up by. */
+export function imageText({ repository, digest }: ModelImage): string {
+  return `${repository}@sha256:${digest}`;
+}
+
+export function childrenText(children: readonly ModelImage[]): string {
+  return JSON.stringify(children);
+}
+
+/** undefined when nothing was kept. */
+export function childrenIn(result: Result | undefined): readonly ModelImage[] | undefined {
+  const [row] = result?.rows ?? [];
+  return row === undefined ? undefined : trusted('an image index', () => z.array(Image).parse(JSON.parse(ChildrenRow.parse(row).children)));
 }
 
 export function runsOf(result: Result | undefined): readonly JournalRun[] {

@@ -7,6 +7,7 @@ export interface Tables {
   readonly receipt: ReceiptTable;
   readonly subject: SubjectTable;
   readonly change: ChangeTable;
+  readonly image_index: ImageIndexTable;
   readonly migration: MigrationTable;
 }
 
@@ -67,6 +68,14 @@ interface ChangeTable {
   what: string;
 }
 
+interface ImageIndexTable {
+  run: string;
+  /** The image's full name. */
+  image: string;
+  /** A JSON list of `{repository, digest}`; empty for an image that is no index. */
+  children: string;
+}
+
 interface MigrationTable {
   version: number;
   applied_at: number;
@@ -95,6 +104,7 @@ type Migration = (db: Kysely<Tables>, flavour: Flavour) => readonly Compilable[]
 /** Forward only: a row is never changed once released, the next one is added below it. Version n is the n-th, from 1. */
 export const migrations: readonly Migration[] = [
   (db, flavour) => [runTable(db, flavour), ...runIndexes(db), workTable(db, flavour), ...belowWork(db, flavour), changeTable(db, flavour)],
+  (db, flavour) => [imageIndexTable(db, flavour)],
 ];
 
 /** The table that says which migrations were made: the one thing that is asked before any of them. */
@@ -191,5 +201,15 @@ function changeTable(db: Kysely<Tables>, flavour: Flavour): Compilable {
     .addColumn('at', flavour.long, (column) => column.notNull())
     .addColumn('who', 'text', (column) => column.notNull())
     .addColumn('what', 'text', (column) => column.notNull())
+    .modifyEnd(flavour.tableEnd);
+}
+
+function imageIndexTable(db: Kysely<Tables>, flavour: Flavour): Compilable {
+  return db.schema
+    .createTable('image_index')
+    .addColumn('run', 'text', (column) => column.notNull().references('run.uid').onDelete('cascade'))
+    .addColumn('image', 'text', (column) => column.notNull())
+    .addColumn('children', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('image_index_key', ['run', 'image'])
     .modifyEnd(flavour.tableEnd);
 }

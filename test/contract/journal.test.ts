@@ -162,6 +162,22 @@ for (const { name, url } of implementations) {
       );
     });
 
+    it('keeps the first children of an image, for each run and image', async () => {
+      const uid = await admitted(journal, 'index');
+      const other = await admitted(journal, 'another-index');
+      const child = (text: string) => ({ repository: image.repository, digest: sha256Of(Buffer.from(text)) });
+      const children = [child('amd64'), child('arm64')];
+
+      const before = await journal.children(uid, image);
+      const racing = await Promise.all([children, [child('later')]].map(async (some) => await journal.keepChildren(uid, image, some)));
+      const empty = await journal.keepChildren(uid, child('amd64'), []);
+
+      assert.deepEqual({ before, racing, empty }, { before: undefined, racing: [children, children], empty: [] });
+      assert.deepEqual(await journal.children(uid, image), children);
+      assert.deepEqual(await journal.children(uid, child('amd64')), []);
+      assert.equal(await journal.children(other, image), undefined);
+    });
+
     it('keeps what is known when a run is admitted again', async () => {
       const uid = 'again';
       const first = await journal.admit({ id: idOf(uid), lane: 'live', at: 1, snapshot: 'first' });
@@ -245,6 +261,7 @@ for (const { name, url } of implementations) {
 
     const strangers: readonly { readonly name: string; act(): Promise<unknown> }[] = [
       { name: 'keepPayload', act: () => journal.keepPayload('nobody', work, payloadOf('x')) },
+      { name: 'keepChildren', act: () => journal.keepChildren('nobody', image, []) },
       { name: 'keepEnvelope', act: () => journal.keepEnvelope('nobody', 'x', envelopeOf('nobody', payloadOf('x'), 's')) },
       { name: 'keepReceipt', act: () => journal.keepReceipt('nobody', 'x', receiptOf('oci', 'x')) },
       { name: 'markProven', act: () => journal.markProven('nobody', 'x', 'oci', 1) },
