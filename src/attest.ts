@@ -123,7 +123,8 @@ async function sealed({ id, work, payload, how }: Carriage, rooms: Rooms, ctx: C
   const filing: Filing = { run: id, shortKey: work.shortKey, predicateType: payload.predicateType, images: payload.images };
   return await counted('signing', id, rooms, async () => {
     const signer = await rooms.breakers.guard(`signer:${work.signer}`, async () => await rooms.signer(work.signer, ctx));
-    const there = how.mayExist ? await found(work, payload, filing, signer.publicKey, rooms, ctx) : undefined;
+    // Who built the same image before us signed the same bytes: one signature by one key is enough (P3).
+    const there = how.mayExist || signing === 'raw' ? await found(work, payload, filing, signer.publicKey, rooms, ctx) : undefined;
     const envelope = there ?? (await seal(payload, filing, signer, signing, ctx));
     const kept = await rooms.journal.keepEnvelope(id.uid, work.key, envelope);
     rooms.metrics.runs[id.kind].signCreated.inc();

@@ -7,8 +7,20 @@ import { fullName } from './extract/reference.ts';
 import type { FormatOptions } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
 import type { ArtifactKind, Drop, Image } from './model/artifact.ts';
-import { runKinds, type Family } from './model/run.ts';
+import { runKinds, type Family, type RunId } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
+import {
+  distinct,
+  nothingPerImage,
+  shortKeyOf,
+  signedImages,
+  statedImages,
+  statementKey,
+  storesForChildren,
+  type About,
+  type Indexes,
+  type PerImage,
+} from './per-image.ts';
 
 /** The configuration keys `artifacts.<kind>.*`. The signer `none` and an empty list of stores disable an artifact (1.2). */
 export interface ArtifactOptions {
@@ -20,32 +32,58 @@ export interface ArtifactOptions {
 export interface PlanOptions {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactOptions>>;
   readonly format: FormatOptions;
+  /** Absent: nothing of it. */
+  readonly perImage?: PerImage;
 }
 
 export interface Plan {
-  /** The run itself, then the images that a TaskRun produced (chains-provenance 10.1). */
+  /** The run itself, statements about single images, then signatures of the images that it produced (chains-provenance 10.1). */
   readonly works: readonly Work[];
   /** Artifacts that the configuration leaves out: said, never silent. */
   readonly disabled: readonly { readonly artifact: ArtifactKind; readonly why: string }[];
   readonly dropped: readonly Drop[];
+  /** Images that may be indexes and were not looked at: the plan is whole when their children are known (`artifacts.oci.recursive`). */
+  readonly unread: readonly Image[];
 }
 
-/** The works of a run. Keys are stable: the same run and configuration give the same works. Throws `TerminalError` `json.deep`. */
-export function plan(family: Family, options: PlanOptions): Plan {
+const noIndexes: Indexes = new Map();
+
+/**
+ * The works of a run. Keys are stable: the same run, configuration and indexes give the same works. Throws `TerminalError` `json.deep`.
+ */
+export function plan(family: Family, options: PlanOptions, indexes: Indexes = noIndexes): Plan {
   const { run } = family;
-  const row = runKinds[run.kind];
-  const kinds: readonly ArtifactKind[] = run.kind === 'TaskRun' ? [row.artifact, 'oci'] : [row.artifact];
-  const reasons = kinds.map((artifact) => ({ artifact, why: disabledBecause(artifact, options) }));
+  const { artifact: kind } = runKinds[run.kind];
+  const perImage = options.perImage ?? nothingPerImage;
+  const kinds: readonly ArtifactKind[] = run.kind === 'TaskRun' || perImage.signSubjects ? [kind, 'oci'] : [kind];
+  const disabled = kinds.flatMap((artifact) => {
+    const why = disabledBecause(artifact, options);
+    return why === undefined ? [] : [{ artifact, why }];
+  });
+  const isMade = (artifact: ArtifactKind) => kinds.includes(artifact) && !disabled.some((one) => one.artifact === artifact);
   const drops = new Drops();
   const facts = factsOf(run.object);
   for (const { results } of [facts, ...facts.steps]) nearMisses(results, drops);
-  const works = reasons.flatMap(({ artifact, why }) => {
-    if (why !== undefined) return [];
-    if (artifact !== 'oci') return [workOf(artifact, `${row.key}-${run.uid}`, undefined, options)];
-    return imagesToSign(facts.results, drops).map((image) => workOf(artifact, fullName(image), image, options));
-  });
-  const disabled = reasons.flatMap(({ artifact, why }) => (why === undefined ? [] : [{ artifact, why }]));
-  return { works, disabled, dropped: drops.all };
+  const subjects = Object.values(perImage).includes(true) ? imageSubjects(family, options) : [];
+  const own = run.kind === 'TaskRun' && isMade('oci') ? imagesToSign(facts.results, drops) : [];
+  const stated = isMade(kind) ? statedImages(subjects, perImage, indexes) : [];
+  const signed = isMade('oci') ? signedImages(own, subjects, perImage, indexes) : [];
+  const runKey = runKeyOf(run);
+  const works = [
+    ...(isMade(kind) ? [workOf(kind, runKey, undefined, options)] : []),
+    ...worksFor(kind, stated, (image) => statementKey(runKey, image), options),
+    ...worksFor('oci', signed, fullName, options),
+  ];
+  const roots = [...(isRead(kind) ? subjects : []), ...(isRead('oci') ? signed.map(({ image }) => image) : [])];
+  function isRead(artifact: ArtifactKind): boolean {
+    return perImage.recursive && isMade(artifact) && storesForChildren(options.artifacts[artifact].stores).length > 0;
+  }
+  return { works, disabled, dropped: drops.all, unread: distinct(roots).filter((image) => !isKnown(image, indexes)) };
+}
+
+/** The key of the work that is about the run itself (chains-provenance 10.3). */
+export function runKeyOf({ kind, uid }: Pick<RunId, 'kind' | 'uid'>): string {
+  return `${runKinds[kind].key}-${uid}`;
 }
 
 /** What is to be signed for a work of this family. Throws `TerminalError` `format.*` when no true statement can be made. */
@@ -55,17 +93,40 @@ export function payloadOf(work: Work, family: Family, options: FormatOptions): P
   return format.payload({ family, image: work.image }, options);
 }
 
+/** The images among the subjects of the run's statement; none when there can be no statement, which is said by the work that is about it. */
+function imageSubjects(family: Family, options: PlanOptions): readonly Image[] {
+  const { artifact } = runKinds[family.run.kind];
+  try {
+    return payloadOf(workOf(artifact, runKeyOf(family.run), undefined, options), family, options.format).images;
+  } catch (error) {
+    if (error instanceof TerminalError) return [];
+    throw error;
+  }
+}
+
+function isKnown(image: Image, indexes: Indexes): boolean {
+  const name = fullName(image);
+  return indexes.has(name) || [...indexes.values()].some((children) => children.some((child) => fullName(child) === name));
+}
+
+/** A child for which no store is left has no work. */
+function worksFor(
+  artifact: ArtifactKind,
+  about: readonly About[],
+  keyOf: (image: Image) => string,
+  options: PlanOptions,
+): readonly Work[] {
+  return about.flatMap(({ image, isChild }) => {
+    const work = workOf(artifact, keyOf(image), image, options);
+    if (!isChild) return [work];
+    const stores = storesForChildren(work.stores);
+    return stores.length === 0 ? [] : [{ ...work, stores }];
+  });
+}
+
 function workOf(artifact: ArtifactKind, key: string, image: Image | undefined, options: PlanOptions): Work {
   const { format, signer, stores } = options.artifacts[artifact];
-  return {
-    key,
-    shortKey: image === undefined ? key : image.digest.slice(0, 12),
-    artifact,
-    format,
-    signer,
-    stores: stores.toSorted(),
-    image,
-  };
+  return { key, shortKey: shortKeyOf(artifact, key, image), artifact, format, signer, stores: stores.toSorted(), image };
 }
 
 function disabledBecause(artifact: ArtifactKind, options: PlanOptions): string | undefined {

@@ -30,7 +30,19 @@ export interface Proxy {
 /** The program's configuration: parsed, cross-checked, paths absolute. One immutable snapshot; each room is given its own part. */
 export interface Config {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactPlan>>;
-  readonly format: { readonly builderId: string; readonly buildType: string; readonly deepInspection: boolean };
+  readonly format: {
+    readonly builderId: string;
+    readonly buildType: string;
+    readonly deepInspection: boolean;
+    readonly nativeArtifacts: boolean;
+  };
+  readonly onDropped: 'record' | 'fail';
+  readonly redact: {
+    readonly params: readonly string[];
+    readonly results: readonly string[];
+    readonly tokenShapes: boolean;
+    readonly salt: string;
+  };
   readonly stores: StoreOptions;
   readonly signers: SignerOptions;
   readonly journal: { readonly url: string; readonly keepMs: number; readonly maxBytes: number };
@@ -62,6 +74,14 @@ export function configOf(values: Values, surroundings: Surroundings): Config {
       builderId: values['builder.id'],
       buildType: values['builddefinition.buildtype'],
       deepInspection: values['artifacts.pipelinerun.enable-deep-inspection'],
+      nativeArtifacts: values['extract.native-artifacts'],
+    },
+    onDropped: values['extract.on-dropped'],
+    redact: {
+      params: values['redact.params'],
+      results: values['redact.results'],
+      tokenShapes: values['redact.token-shapes'],
+      salt: values['redact.salt'],
     },
     stores: { oci: ociOptionsOf(values, surroundings), tekton: {} },
     signers: { x509: { directory: resolve(directory, values['signers.x509.directory']) } },

@@ -19,6 +19,7 @@ marked "later" and accepted at their default only. Keys marked "no effect" are a
 
 const sections: readonly { readonly title: string; readonly prefixes: readonly string[] }[] = [
   { title: 'What is signed, and how', prefixes: ['artifacts.', 'builder.', 'builddefinition.', 'filter.', 'namespace'] },
+  { title: 'What is read of a run, and what is kept back', prefixes: ['extract.', 'redact.'] },
   { title: 'Stores', prefixes: ['storage.'] },
   { title: 'Transparency and trust', prefixes: ['transparency.', 'trust.'] },
   { title: 'Signers', prefixes: ['signers.'] },

@@ -1,4 +1,5 @@
 import { artifactKeys } from './keys/artifacts.ts';
+import { extractKeys } from './keys/extract.ts';
 import { serviceKeys } from './keys/service.ts';
 import { signerKeys } from './keys/signers.ts';
 import { storageKeys } from './keys/storage.ts';
@@ -6,7 +7,7 @@ import type { Key } from './key.ts';
 import type { ValueType } from './values.ts';
 
 /** Every key there is, in the order of the documentation. */
-export const schema = { ...artifactKeys, ...storageKeys, ...signerKeys, ...serviceKeys } as const satisfies Record<string, Key>;
+export const schema = { ...artifactKeys, ...extractKeys, ...storageKeys, ...signerKeys, ...serviceKeys } as const satisfies Record<string, Key>;
 
 export type KeyName = keyof typeof schema;
 type TypeOf<K extends KeyName> = (typeof schema)[K]['type'] extends ValueType<infer T> ? T : never;

@@ -10,9 +10,11 @@ export interface FormatOptions {
   readonly buildType: string;
   /** `artifacts.pipelinerun.enable-deep-inspection` */
   readonly deepInspection: boolean;
+  /** `extract.native-artifacts`: TEP-0147 artifacts are read. */
+  readonly nativeArtifacts: boolean;
 }
 
-/** What a payload is made of: the run with its children, and the image when the artifact is one. */
+/** What a payload is made of: the run with its children, and the image when it is about one alone. */
 export interface FormatInput {
   readonly family: Family;
   readonly image: Image | undefined;

@@ -8,14 +8,14 @@ import { buildSteps, buildTasks } from './build-config.ts';
 import { factsOfFamily, type FamilyFacts } from './family.ts';
 import type { Format } from './format.ts';
 import { invocationOf, timeOf, withoutEmpty } from './invocation.ts';
-import { payloadOf } from './statement.ts';
+import { narrowed, payloadOf } from './statement.ts';
 
 /** SLSA provenance v0.2 in an in-toto statement v0.1: Tekton Chains' default (chains-provenance 7). */
 export const provenanceV02: Format = {
   names: ['in-toto', 'slsa/v1'],
   artifacts: ['taskrun', 'pipelinerun'],
   signing: 'dsse',
-  payload({ family }, options) {
+  payload({ family, image }, options) {
     const drops = new Drops();
     const facts = factsOfFamily(family);
     const isTask = family.run.kind === 'TaskRun';
@@ -31,7 +31,7 @@ export const provenanceV02: Format = {
       metadata: metadataOf(facts.run),
     };
     const type = 'https://in-toto.io/Statement/v0.1';
-    return payloadOf({ type, subjects, predicateType: 'https://slsa.dev/provenance/v0.2', predicate }, drops);
+    return payloadOf({ type, subjects: narrowed(subjects, image), predicateType: 'https://slsa.dev/provenance/v0.2', predicate }, drops);
   },
 };
 

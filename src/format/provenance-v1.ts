@@ -13,7 +13,7 @@ import type { Format, FormatOptions } from './format.ts';
 import { withoutEmpty } from './invocation.ts';
 import { reencode } from './reencode.ts';
 import { pipelineDependencies, taskDependencies } from './resolved-dependencies.ts';
-import { payloadOf } from './statement.ts';
+import { narrowed, payloadOf } from './statement.ts';
 import { parseTime, protobufTimeText } from './time.ts';
 
 const slsa = 'https://tekton.dev/chains/v2/slsa';
@@ -55,7 +55,7 @@ function formatOf(variant: Variant): Format {
     names: [variant.name],
     artifacts: ['taskrun', 'pipelinerun'],
     signing: 'dsse',
-    payload({ family }, options) {
+    payload({ family, image }, options) {
       const drops = new Drops();
       const facts = factsOfFamily(family);
       const { kind } = family.run;
@@ -71,7 +71,7 @@ function formatOf(variant: Variant): Format {
         },
       };
       const type = 'https://in-toto.io/Statement/v1';
-      return payloadOf({ type, subjects, predicateType: 'https://slsa.dev/provenance/v1', predicate }, drops);
+      return payloadOf({ type, subjects: narrowed(subjects, image), predicateType: 'https://slsa.dev/provenance/v1', predicate }, drops);
     },
   };
 }

@@ -37,6 +37,11 @@ export function payloadOf(statement: Statement, drops: Drops): Payload {
   };
 }
 
+/** The subjects of a statement about one image alone: that image. Of a statement about the run: all of them. */
+export function narrowed(subjects: readonly Subject[], image: Image | undefined): readonly Subject[] {
+  return image === undefined ? subjects : [{ name: image.repository, digest: { sha256: image.digest } }];
+}
+
 function subjectText({ name, digest }: Subject): string {
   const members = [
     ...(name === '' ? [] : [`"name":${canonical(name)}`]),

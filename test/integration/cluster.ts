@@ -19,7 +19,7 @@ export interface Cluster extends AsyncDisposable {
   /** PEM file of the key that the Secret holds. */
   readonly publicKey: string;
   /** Starts the controller as its own process, with the ServiceAccount's token, the Secret as files, and the same name each time. */
-  startController(flags?: readonly string[]): Promise<Controller>;
+  startController(flags?: readonly string[], identity?: string): Promise<Controller>;
 }
 
 export interface Controller extends RunningServer {
@@ -41,7 +41,7 @@ export async function startCluster(data: Readonly<Record<string, string>>, audit
     api,
     dir,
     publicKey,
-    startController: async (flags = []) => await startController(api, { ...pod, dir, flags }),
+    startController: async (flags = [], identity = 'controller-0') => await startController(api, { ...pod, dir, flags, identity }),
     [Symbol.asyncDispose]: async () => await life.disposeAsync(),
   };
 }
@@ -117,7 +117,7 @@ async function podFiles(api: ApiServer, dir: string): Promise<{ readonly account
 
 async function startController(
   api: ApiServer,
-  pod: { readonly account: string; readonly dir: string; readonly flags: readonly string[] },
+  pod: { readonly account: string; readonly dir: string; readonly flags: readonly string[]; readonly identity: string },
 ): Promise<Controller> {
   const { hostname, port } = new URL(api.url);
   const server = await startServer({
@@ -132,7 +132,7 @@ async function startController(
         '--listen',
         `127.0.0.1:${listen}`,
       ];
-      const journal = `journal.url=sqlite://${path.join(pod.dir, 'journal', 'journal.db')}`;
+      const journal = `journal.url=sqlite://${path.join(pod.dir, pod.identity, 'journal.db')}`;
       const keys = `signers.x509.directory=${path.join(pod.dir, 'signing-secrets')}`;
       return [...program, '--service-account-dir', pod.account, '--set', journal, '--set', keys, ...pod.flags];
     },
@@ -140,7 +140,7 @@ async function startController(
       KUBERNETES_SERVICE_HOST: hostname,
       KUBERNETES_SERVICE_PORT: port,
       SYSTEM_NAMESPACE: systemNamespace,
-      POD_NAME: 'controller-0',
+      POD_NAME: pod.identity,
       PATH: process.env['PATH'] ?? '',
     },
     readyUrl: ([listen]) => `http://127.0.0.1:${listen}/readyz`,

@@ -90,7 +90,7 @@ describe('the API server', { skip }, () => {
     await assert.rejects(putSecret(client, { namespace: 'nowhere', name: 'x', data: {} }, ctx), { code: 'kube.absent' });
   });
 
-  it('tells the same Event once, and moves its time when it is told again', async () => {
+  it('tells the same Event once, however often it is told', async () => {
     const about = { apiVersion: 'tekton.dev/v1', kind: 'TaskRun', namespace: 'ci', name: 'a', uid: 'u' };
     const event = {
       type: 'Warning',
@@ -109,7 +109,7 @@ describe('the API server', { skip }, () => {
     const { items } = body as { readonly items: readonly Readonly<Record<string, string>>[] };
     assert.deepEqual(
       items.map(({ reason, message, lastTimestamp }) => [reason, message?.length, lastTimestamp]),
-      [['Failed', 1024, '1970-01-01T00:33:20Z']],
+      [['Failed', 1024, '1970-01-01T00:16:40Z']],
     );
   });
 
