@@ -59,7 +59,7 @@ export function configOfLayers(layers: readonly Layer[], environment: Environmen
   for (const warning of result.warnings) io.stderr.write(`${style('yellow', 'warning:')} ${sentenceOfFinding(warning)}\n`);
   if (result.kind === 'good') return result.config;
   for (const problem of result.problems) io.stderr.write(`${style('red', 'problem:')} ${sentenceOfFinding(problem)}\n`);
-  throw new TerminalError('config.refused', `Cannot use this configuration: ${result.problems.length} problems, as said above`, {
+  throw new TerminalError('config.refused', `Cannot use this configuration: it has the problems above (${result.problems.length})`, {
     fix: 'mend these keys; docs/config.md has them all',
   });
 }
