@@ -3,17 +3,19 @@ import { TerminalError, TransientError } from './errors.ts';
 import type { Format } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
 import type { Journal, KnownRun, KnownWork } from './journal/journal.ts';
-import type { Drop } from './model/artifact.ts';
+import type { Drop, Image } from './model/artifact.ts';
 import type { Envelope, Filing } from './model/envelope.ts';
 import type { Place, Receipt } from './model/receipt.ts';
 import { idOf, type Family, type RunId } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
 import type { Context } from './observe/context.ts';
 import type { ErrorType, Metrics } from './observe/metrics.ts';
-import { payloadOf, plan, type PlanOptions } from './plan.ts';
+import { shortKeyOf } from './per-image.ts';
+import { payloadOf, runKeyOf, type PlanOptions } from './plan.ts';
 import { seal } from './sign/dsse.ts';
 import type { KeyHolder, Signer } from './sign/signer.ts';
 import type { OpenStore, Readable } from './store/store.ts';
+import { surveyed } from './survey.ts';
 import { verify, type Policy } from './verify/verify.ts';
 
 /** The rooms that a run passes through, opened for one configuration. */
@@ -27,6 +29,8 @@ export interface Rooms {
   readonly readBack: boolean;
   signer(name: string, ctx: Context): Promise<Signer & KeyHolder>;
   store(name: string, ctx: Context): Promise<OpenStore>;
+  /** The manifests below an image index, from its registry. */
+  children(image: Image, ctx: Context): Promise<readonly Image[]>;
 }
 
 /** `limits.payload-bytes` and `limits.subjects`: bad input meets a number. */
@@ -57,12 +61,13 @@ export interface Made {
  */
 export async function attest(family: Family, how: How, rooms: Rooms, ctx: Context): Promise<Attested> {
   const id = idOf(family.run);
-  const { works, dropped, disabled } = plan(family, rooms.plan);
+  const { works, dropped, disabled, errors } = await surveyed(family, rooms, ctx);
   const known = await rooms.journal.load(id.uid);
-  const made = await settled(works, async (work) => {
+  const make = async (work: Work): Promise<Made> => {
     const payload = await counted('payload_creation', id, rooms, async () => await derived(work, family, rooms));
     return await carried({ id, work, payload, known: known?.works.find(({ key }) => key === work.key), how }, rooms, ctx);
-  });
+  };
+  const made = await settled(works, make, errors);
   const nothing = works.length > 0 ? '' : disabled.map(({ artifact, why }) => `${artifact}: ${why}`).join('; ') || 'it made no image';
   return { works: made, dropped: distinct([...dropped, ...made.flatMap(({ payload }) => payload.dropped)]), nothing };
 }
@@ -78,8 +83,8 @@ export interface How {
 export async function resume(known: KnownRun, rooms: Rooms, ctx: Context): Promise<Attested> {
   const works = await settled(known.works, async (kept) => {
     const { signer, stores } = rooms.plan.artifacts[kept.artifact];
-    const image = kept.artifact === 'oci' ? kept.payload.images[0] : undefined;
-    const shortKey = image === undefined ? kept.key : image.digest.slice(0, 12);
+    const image = kept.key === runKeyOf(known.id) ? undefined : kept.payload.images[0];
+    const shortKey = shortKeyOf(kept.artifact, kept.key, image);
     const work: Work = { key: kept.key, shortKey, artifact: kept.artifact, format: kept.format, signer, stores, image };
     return await carried({ id: known.id, work, payload: kept.payload, known: kept, how: { mayExist: false, isAgain: false } }, rooms, ctx);
   });
@@ -207,10 +212,15 @@ function distinct(drops: readonly Drop[]): readonly Drop[] {
   return [...new Map(drops.map((drop) => [`${drop.result} ${drop.rule} ${drop.value}`, drop])).values()];
 }
 
-/** All results in order, or one `AggregateError` with every failure, after all have ended. */
-async function settled<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<readonly Out[]> {
+/** All results in order, or one `AggregateError` with every failure and those from before, after all have ended. */
+async function settled<In, Out>(
+  items: readonly In[],
+  work: (item: In) => Promise<Out>,
+  before: readonly unknown[] = [],
+): Promise<readonly Out[]> {
   const results = await Promise.allSettled(items.map(work));
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? partsOf(result.reason) : []));
+  const failures = results.flatMap((result): readonly unknown[] => (result.status === 'rejected' ? [result.reason] : []));
+  const errors = [...before, ...failures].flatMap(partsOf);
   if (errors.length > 0) throw new AggregateError(errors);
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }

@@ -43,8 +43,14 @@ export function signedImages(
   return [...itself(images), ...(recursive ? childrenOf(images, indexes) : [])];
 }
 
+/** The images, each once, of which it is not known what is below them. */
+export function unreadAmong(images: readonly Image[], indexes: Indexes): readonly Image[] {
+  const known = new Set([...indexes.keys(), ...[...indexes.values()].flatMap((children) => children.map(fullName))]);
+  return distinct(images).filter((image) => !known.has(fullName(image)));
+}
+
 /** Each image once, the first of equal names. */
-export function distinct(images: readonly Image[]): readonly Image[] {
+function distinct(images: readonly Image[]): readonly Image[] {
   return [...new Map(images.map((image) => [fullName(image), image])).values()];
 }
 

@@ -47,6 +47,7 @@ describe('plan', () => {
         { artifact: 'oci', why: 'artifacts.oci.storage is empty' },
       ],
       dropped: [],
+      unread: [],
     });
   });
   it('takes a format only for what it can describe', () => {

@@ -3,20 +3,23 @@ import { Drops } from './extract/drops.ts';
 import { factsOf } from './extract/facts.ts';
 import { imagesToSign } from './extract/images.ts';
 import { nearMisses } from './extract/near-misses.ts';
+import { redact, type CleanFamily } from './extract/redact.ts';
+import type { RedactOptions } from './extract/redact-names.ts';
 import { fullName } from './extract/reference.ts';
+import { truncations } from './extract/truncation.ts';
 import type { FormatOptions } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
 import type { ArtifactKind, Drop, Image } from './model/artifact.ts';
 import { runKinds, type Family, type RunId } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
 import {
-  distinct,
   nothingPerImage,
   shortKeyOf,
   signedImages,
   statedImages,
   statementKey,
   storesForChildren,
+  unreadAmong,
   type About,
   type Indexes,
   type PerImage,
@@ -32,11 +35,18 @@ export interface ArtifactOptions {
 export interface PlanOptions {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactOptions>>;
   readonly format: FormatOptions;
+  readonly redact: RedactOptions;
+  /** `extract.on-dropped`: is a run with a hint that cannot be used signed all the same? */
+  readonly onDropped: 'record' | 'fail';
   /** Absent: nothing of it. */
   readonly perImage?: PerImage;
 }
 
 export interface Plan {
+  /** What payloads are made of: the run and its children without what must not be published. */
+  readonly family: CleanFamily;
+  /** How many values, or parts of them, were replaced in it. */
+  readonly redacted: number;
   /** The run itself, statements about single images, then signatures of the images that it produced (chains-provenance 10.1). */
   readonly works: readonly Work[];
   /** Artifacts that the configuration leaves out: said, never silent. */
@@ -49,9 +59,11 @@ export interface Plan {
 const noIndexes: Indexes = new Map();
 
 /**
- * The works of a run. Keys are stable: the same run, configuration and indexes give the same works. Throws `TerminalError` `json.deep`.
+ * The works of a run. Keys are stable: the same run, configuration and indexes give the same works.
+ * Throws `TerminalError` `json.deep`, `redact.too-much`, and `extract.dropped` when `onDropped` says so.
  */
-export function plan(family: Family, options: PlanOptions, indexes: Indexes = noIndexes): Plan {
+export function plan(given: Family, options: PlanOptions, indexes: Indexes = noIndexes): Plan {
+  const { family, count: redacted } = redact(given, options.redact);
   const { run } = family;
   const { artifact: kind } = runKinds[run.kind];
   const perImage = options.perImage ?? nothingPerImage;
@@ -62,23 +74,22 @@ export function plan(family: Family, options: PlanOptions, indexes: Indexes = no
   });
   const isMade = (artifact: ArtifactKind) => kinds.includes(artifact) && !disabled.some((one) => one.artifact === artifact);
   const drops = new Drops();
-  const facts = factsOf(run.object);
+  const facts = factsOf(run.object, '', options.format.hints);
   for (const { results } of [facts, ...facts.steps]) nearMisses(results, drops);
+  truncations(facts, drops);
   const subjects = Object.values(perImage).includes(true) ? imageSubjects(family, options) : [];
   const own = run.kind === 'TaskRun' && isMade('oci') ? imagesToSign(facts.results, drops) : [];
   const stated = isMade(kind) ? statedImages(subjects, perImage, indexes) : [];
   const signed = isMade('oci') ? signedImages(own, subjects, perImage, indexes) : [];
-  const runKey = runKeyOf(run);
   const works = [
-    ...(isMade(kind) ? [workOf(kind, runKey, undefined, options)] : []),
-    ...worksFor(kind, stated, (image) => statementKey(runKey, image), options),
+    ...(isMade(kind) ? [workOf(kind, runKeyOf(run), undefined, options)] : []),
+    ...worksFor(kind, stated, (image) => statementKey(runKeyOf(run), image), options),
     ...worksFor('oci', signed, fullName, options),
   ];
+  const isRead = (artifact: ArtifactKind) => isMade(artifact) && storesForChildren(options.artifacts[artifact].stores).length > 0;
   const roots = [...(isRead(kind) ? subjects : []), ...(isRead('oci') ? signed.map(({ image }) => image) : [])];
-  function isRead(artifact: ArtifactKind): boolean {
-    return perImage.recursive && isMade(artifact) && storesForChildren(options.artifacts[artifact].stores).length > 0;
-  }
-  return { works, disabled, dropped: drops.all, unread: distinct(roots).filter((image) => !isKnown(image, indexes)) };
+  if (options.onDropped === 'fail') demandNoDrops(family, [...drops.all, ...droppedBy(works, family, options.format)]);
+  return { family, redacted, works, disabled, dropped: drops.all, unread: perImage.recursive ? unreadAmong(roots, indexes) : [] };
 }
 
 /** The key of the work that is about the run itself (chains-provenance 10.3). */
@@ -87,14 +98,14 @@ export function runKeyOf({ kind, uid }: Pick<RunId, 'kind' | 'uid'>): string {
 }
 
 /** What is to be signed for a work of this family. Throws `TerminalError` `format.*` when no true statement can be made. */
-export function payloadOf(work: Work, family: Family, options: FormatOptions): Payload {
+export function payloadOf(work: Work, family: CleanFamily, options: FormatOptions): Payload {
   const format = formatOf(work.format);
   if (format === undefined) throw new TerminalError('format.unknown', `Cannot make a payload: there is no format "${work.format}"`);
   return format.payload({ family, image: work.image }, options);
 }
 
 /** The images among the subjects of the run's statement; none when there can be no statement, which is said by the work that is about it. */
-function imageSubjects(family: Family, options: PlanOptions): readonly Image[] {
+function imageSubjects(family: CleanFamily, options: PlanOptions): readonly Image[] {
   const { artifact } = runKinds[family.run.kind];
   try {
     return payloadOf(workOf(artifact, runKeyOf(family.run), undefined, options), family, options.format).images;
@@ -104,18 +115,36 @@ function imageSubjects(family: Family, options: PlanOptions): readonly Image[] {
   }
 }
 
-function isKnown(image: Image, indexes: Indexes): boolean {
-  const name = fullName(image);
-  return indexes.has(name) || [...indexes.values()].some((children) => children.some((child) => fullName(child) === name));
+/** What the payloads would leave out; a work that can have none says so itself. */
+function droppedBy(works: readonly Work[], family: CleanFamily, options: FormatOptions): readonly Drop[] {
+  return works.flatMap((work) => {
+    try {
+      return payloadOf(work, family, options).dropped;
+    } catch (error) {
+      if (error instanceof TerminalError) return [];
+      throw error;
+    }
+  });
+}
+
+/** At most so many drops are told in one message: it becomes an Event. */
+const maxTold = 5;
+
+function demandNoDrops({ run }: Family, dropped: readonly Drop[]): void {
+  const drops = [...new Map(dropped.map((drop) => [`${drop.result} ${drop.rule} ${drop.value}`, drop])).values()];
+  if (drops.length === 0) return;
+  const told = drops.slice(0, maxTold).map(({ result, why }) => `${result.slice(0, 200)}: ${why.slice(0, 200)}`);
+  const more = drops.length > maxTold ? `; and ${drops.length - maxTold} more` : '';
+  const fixes = [...new Set(drops.slice(0, maxTold).map(({ fix }) => fix.slice(0, 200)))].join('; ');
+  throw new TerminalError(
+    'extract.dropped',
+    `Cannot attest "${run.namespace}/${run.name}": extract.on-dropped is "fail" and these cannot be used: ${told.join('; ')}${more}`,
+    { fix: `${fixes}; or set extract.on-dropped to "record"` },
+  );
 }
 
 /** A child for which no store is left has no work. */
-function worksFor(
-  artifact: ArtifactKind,
-  about: readonly About[],
-  keyOf: (image: Image) => string,
-  options: PlanOptions,
-): readonly Work[] {
+function worksFor(artifact: ArtifactKind, about: readonly About[], keyOf: (image: Image) => string, options: PlanOptions): readonly Work[] {
   return about.flatMap(({ image, isChild }) => {
     const work = workOf(artifact, keyOf(image), image, options);
     if (!isChild) return [work];

@@ -7,6 +7,7 @@ import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { KeyHolder, Signer, SignerKind } from './sign/signer.ts';
 import { signers } from './sign/signers.ts';
+import { openReader, type Reader } from './store/oci/reader.ts';
 import type { OpenStore, StoreKind } from './store/store.ts';
 import { stores } from './store/stores.ts';
 
@@ -26,17 +27,23 @@ const signerLifeMs = 60_000;
 export function openRooms(config: Config, foundation: Foundation): OpenRooms {
   const openSigners = new Map<string, Kept<Signer & KeyHolder>>();
   const openStores = new Map<string, Kept<OpenStore>>();
+  const openReaders = new Map<string, Kept<Reader>>();
   return {
     ...foundation,
-    plan: { artifacts: config.artifacts, format: config.format },
+    plan: { artifacts: config.artifacts, format: config.format, perImage: config.perImage },
     limits: config.limits,
     readBack: config.proof.readBack,
     signer: async (name, ctx) =>
       await kept({ map: openSigners, name, lifeMs: signerLifeMs, open: async () => await openSigner(name, config, ctx) }, ctx),
     store: async (name, ctx) =>
       await kept({ map: openStores, name, lifeMs: Infinity, open: async () => await openStore(name, config, ctx) }, ctx),
+    async children(image, ctx) {
+      const open = async () => await openReader(stores.oci.options.parse(config.stores.oci), ctx);
+      const reader = await kept({ map: openReaders, name: 'oci', lifeMs: Infinity, open }, ctx);
+      return await reader.children(image, ctx);
+    },
     async [Symbol.asyncDispose]() {
-      const all = [...openSigners.values(), ...openStores.values()];
+      const all = [...openSigners.values(), ...openStores.values(), ...openReaders.values()];
       await Promise.all(all.map(async ({ value }) => await value.then(async (opened) => await opened[Symbol.asyncDispose]())));
     },
   };

@@ -22,7 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   config: ['model', ...tools, ...rooms],
 };
 /** Files directly under src that decide, and do nothing: they may see what is pure. */
-const pureFiles = ['decide.ts', 'plan.ts', 'outcome.ts', 'breakers.ts', 'errors.ts'];
+const pureFiles = ['decide.ts', 'plan.ts', 'per-image.ts', 'outcome.ts', 'breakers.ts', 'errors.ts'];
 const pureAreas = ['model', 'extract', 'format'];
 /** The only modules of Node in pure code: hashing and parsing keys are functions of values. */
 const pureModules = ['node:crypto', 'node:util'];

@@ -33,12 +33,15 @@ export async function dryRun(config: Config, options: DryRunOptions, io: Io, ctx
       return;
     }
     const family = await familyOf(run, children, ctx);
-    const { works, disabled, dropped } = plan(family, { artifacts: config.artifacts, format: config.format });
+    const { artifacts, format, perImage } = config;
+    const { works, disabled, dropped, unread } = plan(family, { artifacts, format, perImage });
     for (const work of works) {
       const result = made(work, family, config);
       if (result.kind === 'failed') failed += 1;
       say({ file, family, work, result, dropped }, io);
     }
+    if (unread.length > 0)
+      io.stderr.write(`${plain(`${run.kind} ${run.namespace}/${run.name}`)}: children of image indexes are not looked up by --dry-run\n`);
     for (const { artifact, why } of disabled)
       io.stderr.write(`${plain(`${run.kind} ${run.namespace}/${run.name}`)}: no ${artifact}: ${plain(why)}\n`);
   });

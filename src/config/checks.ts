@@ -98,4 +98,16 @@ export const doubts: readonly Check[] = [
         ? undefined
         : { reason: 'runs are marked signed without a look at what the stores really hold', fix: 'set it to "true"' },
   },
+  {
+    keys: ['artifacts.oci.recursive', 'storage.oci.directory', 'artifacts.oci.storage'],
+    find(values) {
+      if (!values['artifacts.oci.recursive']) return undefined;
+      const fix = 'store in registries, or set it to "false"';
+      if (values['storage.oci.directory'] !== '')
+        return { reason: 'storage.oci.directory is a folder, which has no indexes to look into', fix };
+      const kinds = ['taskrun', 'pipelinerun', 'oci'] as const;
+      const isStored = kinds.some((kind) => isUsed(values, kind) && values[`artifacts.${kind}.storage`].includes('oci'));
+      return isStored ? undefined : { reason: 'nothing goes to the store "oci", and no other takes what is about a child', fix };
+    },
+  },
 ];

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { HintRule } from '../extract/mapping.ts';
 import type { ArtifactKind } from '../model/artifact.ts';
 import type { SignerName, SignerOptions, StoreName, StoreOptions } from './rooms.ts';
 import type { Values } from './schema.ts';
@@ -30,11 +31,13 @@ export interface Proxy {
 /** The program's configuration: parsed, cross-checked, paths absolute. One immutable snapshot; each room is given its own part. */
 export interface Config {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactPlan>>;
+  readonly perImage: { readonly provenance: boolean; readonly recursive: boolean; readonly signSubjects: boolean };
   readonly format: {
     readonly builderId: string;
     readonly buildType: string;
     readonly deepInspection: boolean;
     readonly nativeArtifacts: boolean;
+    readonly hints: readonly HintRule[];
   };
   readonly onDropped: 'record' | 'fail';
   readonly redact: {
@@ -70,11 +73,17 @@ export function configOf(values: Values, surroundings: Surroundings): Config {
       ),
       oci: planOf(values['artifacts.oci.format'], values['artifacts.oci.signer'], values['artifacts.oci.storage']),
     },
+    perImage: {
+      provenance: values['artifacts.oci.provenance'],
+      recursive: values['artifacts.oci.recursive'],
+      signSubjects: values['artifacts.oci.sign-subjects'],
+    },
     format: {
       builderId: values['builder.id'],
       buildType: values['builddefinition.buildtype'],
       deepInspection: values['artifacts.pipelinerun.enable-deep-inspection'],
       nativeArtifacts: values['extract.native-artifacts'],
+      hints: values['extract.hints'],
     },
     onDropped: values['extract.on-dropped'],
     redact: {

@@ -1,5 +1,7 @@
 import { artifactKeys } from './keys/artifacts.ts';
 import { extractKeys } from './keys/extract.ts';
+import { perArtifactKeys } from './keys/per-artifact.ts';
+import { hintKeys } from './keys/hints.ts';
 import { serviceKeys } from './keys/service.ts';
 import { signerKeys } from './keys/signers.ts';
 import { storageKeys } from './keys/storage.ts';
@@ -7,7 +9,15 @@ import type { Key } from './key.ts';
 import type { ValueType } from './values.ts';
 
 /** Every key there is, in the order of the documentation. */
-export const schema = { ...artifactKeys, ...extractKeys, ...storageKeys, ...signerKeys, ...serviceKeys } as const satisfies Record<string, Key>;
+export const schema = {
+  ...artifactKeys,
+  ...perArtifactKeys,
+  ...extractKeys,
+  ...hintKeys,
+  ...storageKeys,
+  ...signerKeys,
+  ...serviceKeys,
+} as const satisfies Record<string, Key>;
 
 export type KeyName = keyof typeof schema;
 type TypeOf<K extends KeyName> = (typeof schema)[K]['type'] extends ValueType<infer T> ? T : never;

@@ -1,9 +1,10 @@
-import { TerminalError } from '../../errors.ts';
+import { TerminalError, TransientError } from '../../errors.ts';
 import type { Image } from '../../model/artifact.ts';
 import type { Envelope } from '../../model/envelope.ts';
 import { parseSha256, sha256Of } from '../../model/digest.ts';
 import type { Place, Stored } from '../../model/receipt.ts';
-import type { Context } from '../../observe/context.ts';
+import { within, type Context } from '../../observe/context.ts';
+import { childrenOf } from './children.ts';
 import { addressOf, maxLayers, parseTagManifest, signatureBytesIn, tagOf, type Layer } from './cosign.ts';
 import { openRepositories, targetOf, type OciOptions } from './oci.ts';
 import { inOrder } from './parallel.ts';
@@ -20,6 +21,11 @@ export interface Reader extends AsyncDisposable {
    * know are logged and left out. Throws `oci.tag-full` for more than 1000 layers at a tag, `oci.too-large` for too many bytes.
    */
   list(image: Image, ctx: Context): Promise<readonly Stored[]>;
+  /**
+   * The manifests below an image index, as `childrenOf` has them, from the image's own repository whatever takes the signatures. None for an
+   * image, and none for what a layout folder does not have: folders of ours hold signatures, not images. Throws `oci.index-timeout` after 60 s.
+   */
+  children(image: Image, ctx: Context): Promise<readonly Image[]>;
 }
 
 const parallel = 4;
@@ -47,10 +53,40 @@ export async function openReader(options: OciOptions, ctx: Context): Promise<Rea
       const found = await inOrder(['dsse', 'raw'] as const, 2, async (kind) => await listTag(kind, from, ctx));
       return found.flat();
     },
+    async children(image, ctx) {
+      const { directory } = options;
+      const repository = repositories.repository(image.repository, 'pull');
+      if (directory !== undefined && (await repository.manifest(`sha256:${image.digest}`, ctx)) === undefined) {
+        ctx.logger.info(
+          { store: 'oci', artifact: `${image.repository}@sha256:${image.digest}` },
+          'no children: the folder has no such image',
+        );
+        return [];
+      }
+      return await inTime(image, ctx, async (ctx) => await childrenOf(image, repository, ctx));
+    },
     async [Symbol.asyncDispose]() {
       await repositories[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The children of one image, all levels together. */
+const childrenTimeoutMs = 60_000;
+
+async function inTime<T>(image: Image, ctx: Context, work: (ctx: Context) => Promise<T>): Promise<T> {
+  let inner: AbortSignal | undefined;
+  try {
+    return await within(childrenTimeoutMs, ctx, async (limited) => {
+      inner = limited.signal;
+      return await work(limited);
+    });
+  } catch (cause) {
+    if (ctx.signal.aborted || inner?.aborted !== true) throw cause;
+    const where = `${image.repository}@sha256:${image.digest}`;
+    const reason = `it took longer than ${childrenTimeoutMs / 1000} s`;
+    throw new TransientError('oci.index-timeout', `Cannot look for children of "${where}": ${reason}`, { cause });
+  }
 }
 
 interface From {
