@@ -1,5 +1,6 @@
 import type { Breakers } from './breakers.ts';
 import { TerminalError, TransientError } from './errors.ts';
+import type { CleanFamily } from './extract/redact.ts';
 import type { Format } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
 import type { Journal, KnownRun, KnownWork } from './journal/journal.ts';
@@ -61,10 +62,10 @@ export interface Made {
  */
 export async function attest(family: Family, how: How, rooms: Rooms, ctx: Context): Promise<Attested> {
   const id = idOf(family.run);
-  const { works, dropped, disabled, errors } = await surveyed(family, rooms, ctx);
+  const { family: clean, works, dropped, disabled, errors } = await surveyed(family, rooms, ctx);
   const known = await rooms.journal.load(id.uid);
   const make = async (work: Work): Promise<Made> => {
-    const payload = await counted('payload_creation', id, rooms, async () => await derived(work, family, rooms));
+    const payload = await counted('payload_creation', id, rooms, async () => await derived(work, clean, rooms));
     return await carried({ id, work, payload, known: known?.works.find(({ key }) => key === work.key), how }, rooms, ctx);
   };
   const made = await settled(works, make, errors);
@@ -99,7 +100,7 @@ interface Carriage {
   readonly how: How;
 }
 
-async function derived(work: Work, family: Family, { journal, limits, plan: { format } }: Rooms): Promise<Payload> {
+async function derived(work: Work, family: CleanFamily, { journal, limits, plan: { format } }: Rooms): Promise<Payload> {
   const payload = payloadOf(work, family, format);
   demandWithin('limits.payload-bytes', work, payload.bytes.length, limits.payloadBytes);
   demandWithin('limits.subjects', work, payload.subjects.length, limits.subjects);

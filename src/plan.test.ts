@@ -13,6 +13,7 @@ const run = { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci', 'gcs'] };
 const options: PlanOptions = {
   artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'kms', stores: ['oci'] } },
   format: { builderId: 'b', buildType: '', deepInspection: false },
+  redact: { params: [], results: [], tokenShapes: true, salt: '' },
 };
 const family = { run: runOf('TaskRun', taskRun), children: [] };
 
@@ -41,6 +42,8 @@ describe('plan', () => {
     const artifacts = { ...options.artifacts, taskrun: { ...run, signer: 'none' }, oci: { ...options.artifacts.oci, stores: [] } };
 
     assert.deepEqual(plan(family, { ...options, artifacts }), {
+      family,
+      redacted: 0,
       works: [],
       disabled: [
         { artifact: 'taskrun', why: 'artifacts.taskrun.signer is none' },
@@ -61,9 +64,10 @@ describe('plan', () => {
 
 describe('payloadOf', () => {
   it('tells subjects and images apart from the bytes', () => {
-    const [work] = plan(family, options).works;
+    const { family: clean, works } = plan(family, options);
+    const [work] = works;
     assert.ok(work);
-    const { subjects, images, payloadType, predicateType } = payloadOf(work, family, options.format);
+    const { subjects, images, payloadType, predicateType } = payloadOf(work, clean, options.format);
 
     assert.deepEqual(subjects, [
       { name: 'r.io/bb', digest: { sha256: hex } },
@@ -82,18 +86,20 @@ describe('payloadOf', () => {
     }));
     const object = { ...taskRun, status: { results: outputs } };
     const flagged = { run: runOf('TaskRun', object), children: [] };
-    const [work, ...images] = plan(flagged, options).works;
+    const { family: clean, works } = plan(flagged, options);
+    const [work, ...images] = works;
     assert.ok(work);
 
-    assert.deepEqual(payloadOf(work, flagged, options.format).images, [{ repository: 'r.io/foo', digest: hex }]);
+    assert.deepEqual(payloadOf(work, clean, options.format).images, [{ repository: 'r.io/foo', digest: hex }]);
     assert.deepEqual(
       images.map(({ key }) => key),
       [`r.io/foo@sha256:${hex}`],
     );
   });
   it('refuses a format that it does not know', () => {
-    const [work] = plan(family, options).works;
+    const { family: clean, works } = plan(family, options);
+    const [work] = works;
     assert.ok(work);
-    assert.throws(() => payloadOf({ ...work, format: 'tekton' }, family, options.format), { code: 'format.unknown' });
+    assert.throws(() => payloadOf({ ...work, format: 'tekton' }, clean, options.format), { code: 'format.unknown' });
   });
 });

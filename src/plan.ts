@@ -36,10 +36,15 @@ export interface PlanOptions {
   readonly artifacts: Readonly<Record<ArtifactKind, ArtifactOptions>>;
   readonly format: FormatOptions;
   readonly redact: RedactOptions;
-  /** `extract.on-dropped`: is a run with a hint that cannot be used signed all the same? */
-  readonly onDropped: 'record' | 'fail';
+  /** `extract.on-dropped`: is a run with a hint that cannot be used signed all the same? Absent: it is, and the hint told. */
+  readonly onDropped?: 'record' | 'fail';
   /** Absent: nothing of it. */
   readonly perImage?: PerImage;
+}
+
+/** What of a whole configuration `plan` reads: the one place where it is picked, so that no caller forgets `redact`. */
+export function planOptionsOf({ artifacts, format, redact: kept, onDropped, perImage }: PlanOptions): PlanOptions {
+  return { artifacts, format, redact: kept, ...(onDropped && { onDropped }), ...(perImage && { perImage }) };
 }
 
 export interface Plan {

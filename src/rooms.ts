@@ -5,6 +5,7 @@ import { CodedError, TerminalError, TransientError } from './errors.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { planOptionsOf } from './plan.ts';
 import type { KeyHolder, Signer, SignerKind } from './sign/signer.ts';
 import { signers } from './sign/signers.ts';
 import { openReader, type Reader } from './store/oci/reader.ts';
@@ -30,7 +31,7 @@ export function openRooms(config: Config, foundation: Foundation): OpenRooms {
   const openReaders = new Map<string, Kept<Reader>>();
   return {
     ...foundation,
-    plan: { artifacts: config.artifacts, format: config.format, perImage: config.perImage },
+    plan: planOptionsOf(config),
     limits: config.limits,
     readBack: config.proof.readBack,
     signer: async (name, ctx) =>

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { codeOf, sentenceOf, TerminalError } from '../errors.ts';
+import type { CleanFamily } from '../extract/redact.ts';
 import { familyOf } from '../family.ts';
 import type { Drop } from '../model/artifact.ts';
 import { orderedText } from '../model/json-text.ts';
@@ -7,7 +8,7 @@ import { parseJson, type Json, type JsonObject } from '../model/json.ts';
 import { idOf, type Family } from '../model/run.ts';
 import type { Payload, Work } from '../model/work.ts';
 import type { Context } from '../observe/context.ts';
-import { payloadOf, plan } from '../plan.ts';
+import { payloadOf, plan, planOptionsOf } from '../plan.ts';
 import { plain, styleOf, type Io } from './io.ts';
 import { eachRun } from './run-files.ts';
 
@@ -33,10 +34,9 @@ export async function dryRun(config: Config, options: DryRunOptions, io: Io, ctx
       return;
     }
     const family = await familyOf(run, children, ctx);
-    const { artifacts, format, perImage } = config;
-    const { works, disabled, dropped, unread } = plan(family, { artifacts, format, perImage });
+    const { family: clean, works, disabled, dropped, unread } = plan(family, planOptionsOf(config));
     for (const work of works) {
-      const result = made(work, family, config);
+      const result = made(work, clean, config);
       if (result.kind === 'failed') failed += 1;
       say({ file, family, work, result, dropped }, io);
     }
@@ -61,7 +61,7 @@ interface Said {
   readonly dropped: readonly Drop[];
 }
 
-function made(work: Work, family: Family, { format, limits }: Config): Result {
+function made(work: Work, family: CleanFamily, { format, limits }: Config): Result {
   try {
     const payload = payloadOf(work, family, format);
     if (payload.bytes.length <= limits.payloadBytes) return { kind: 'made', payload };

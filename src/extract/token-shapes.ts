@@ -3,7 +3,7 @@ export interface TokenShape {
   readonly name: string;
   /** What every text with such a secret holds: the cheap question before the dear one. */
   readonly sign: RegExp;
-  /** The secret: the group `secret`, or else the whole match. Global; no pattern may take more than linear time on any text. */
+  /** The secret: the group `secret`, or else the whole match. Global; runs are bounded, so that no text takes more than linear time. */
   readonly pattern: RegExp;
 }
 
@@ -15,7 +15,11 @@ export interface TokenShape {
 export const tokenShapes: readonly TokenShape[] = [
   { name: 'GitHub token', sign: /gh[pousr]_/, pattern: /(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9][A-Za-z0-9_.-]{35,1000}/g },
   { name: 'GitHub fine-grained token', sign: /github_pat_/, pattern: /(?<![A-Za-z0-9])github_pat_[A-Za-z0-9_]{36,255}/g },
-  { name: 'GitLab token', sign: /gl[a-z]{2,6}-/, pattern: /(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,300}/g },
+  {
+    name: 'GitLab token',
+    sign: /gl[a-z]{2,6}-/,
+    pattern: /(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,300}/g,
+  },
   { name: 'AWS access key', sign: /A(?:KI|SI)A/, pattern: /(?<![A-Za-z0-9+/=_-])A(?:KI|SI)A[A-Z2-7]{16}(?![A-Za-z0-9+/=_-])/g },
   {
     name: 'AWS secret key',
@@ -38,13 +42,14 @@ export const tokenShapes: readonly TokenShape[] = [
   {
     name: 'JSON web token',
     sign: /eyJ/,
-    pattern: /(?<![A-Za-z0-9+/=_.-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g,
+    pattern: /(?<![A-Za-z0-9+/=_.-])eyJ[A-Za-z0-9_-]{8,9999}\.eyJ[A-Za-z0-9_-]{8,9999}\.[A-Za-z0-9_-]{16,9999}/g,
   },
   {
     // `{"auths":` in base64: a whole docker configuration, as a Secret holds it.
     name: 'Docker configuration',
     sign: /auth/i,
-    pattern: /(?<![A-Za-z0-9+/=])eyJhdXRocyI6[A-Za-z0-9+/=]{16,}|\\?"(?:auth|identitytoken)\\?"\s{0,16}:\s{0,16}\\?"(?<secret>[A-Za-z0-9+/=_.-]{8,})\\?"/g,
+    pattern:
+      /(?<![A-Za-z0-9+/=])eyJhdXRocyI6[A-Za-z0-9+/=]{16,99999}|\\?"(?:auth|identitytoken)\\?"\s{0,16}:\s{0,16}\\?"(?<secret>[A-Za-z0-9+/=_.-]{8,9999})\\?"/g,
   },
   { name: 'Azure shared access signature', sign: /sig=/, pattern: /(?:[?&;]|\\u0026)sig=(?<secret>[A-Za-z0-9%+/_-]{40,200}={0,2})/g },
   { name: 'Azure account key', sign: /AccountKey=/, pattern: /AccountKey=(?<secret>[A-Za-z0-9+/]{86}==)/g },
@@ -52,7 +57,7 @@ export const tokenShapes: readonly TokenShape[] = [
     name: 'private key',
     sign: /PRIVATE KEY/,
     pattern:
-      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:[^-]|-(?!----)){0,400}?[A-Za-z0-9+/]{32})(?:[^-]|-(?!----))*(?:-----END [A-Z0-9 ]{0,40}-----)?/g,
+      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:[^-]|-(?!----)){0,400}?[A-Za-z0-9+/]{32})(?:[^-]|-(?!----)){0,99999}(?:-----END [A-Z0-9 ]{0,40}-----)?/g,
   },
   { name: 'age key', sign: /AGE-SECRET-KEY-1/, pattern: /AGE-SECRET-KEY-1[A-Z0-9]{58}/g },
   {
