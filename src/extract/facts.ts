@@ -1,4 +1,5 @@
 import { at, isObject, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
+import { mappedHints, type HintRule } from './mapping.ts';
 import { valueOf, type Value } from './value.ts';
 
 /** A result or param with its value decoded. `where` is what a drop calls it: `status.results[IMAGE_URL]`. */
@@ -6,6 +7,8 @@ export interface Hint {
   readonly name: string;
   readonly value: Value;
   readonly where: string;
+  /** What `extract.hints` made it of; undefined for what the run itself calls so. */
+  readonly mappedFrom?: { readonly from: 'result' | 'param'; readonly name: string };
 }
 
 export interface RefSource {
@@ -39,11 +42,16 @@ export interface Facts {
   readonly isComplete: boolean;
 }
 
-/** Decodes a run. `prefix` is put before the places that drops name: empty, or `TaskRun build-1: ` for a child. */
-export function factsOf(object: JsonObject, prefix = ''): Facts {
+/**
+ * Decodes a run. `prefix` is put before the places that drops name: empty, or `TaskRun build-1: ` for a child. `rules` are
+ * `extract.hints`: what they map stands behind the run's own results.
+ */
+export function factsOf(object: JsonObject, prefix = '', rules: readonly HintRule[] = []): Facts {
   const status = objectAt(object, 'status');
   const metadata = objectAt(object, 'metadata');
   const completion = at(status, 'completionTime');
+  const results = hintsOf(objectsAt(status, 'results'), `${prefix}status.results`);
+  const mapped = mappedHints(object, { results, prefix }, rules);
   return {
     object,
     metadata,
@@ -51,7 +59,7 @@ export function factsOf(object: JsonObject, prefix = ''): Facts {
     status,
     name: textAt(metadata, 'name'),
     uid: textAt(metadata, 'uid'),
-    results: hintsOf(objectsAt(status, 'results'), `${prefix}status.results`),
+    results: mapped.length === 0 ? results : [...results, ...mapped],
     steps: containersOf(objectsAt(status, 'steps'), `${prefix}status.steps`),
     sidecars: containersOf(objectsAt(status, 'sidecars'), `${prefix}status.sidecars`),
     refSource: refSourceOf(status),

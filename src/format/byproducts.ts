@@ -10,7 +10,9 @@ import { base64 } from './resolved-dependencies.ts';
 
 /** All results (slsa/v2alpha3; chains-provenance 8.4). */
 export function allByproducts(results: readonly Hint[], prefix: string): readonly Json[] {
-  return results.map((result) => byproduct(`${prefix}/${result.name}`, encoded(result)));
+  // What extract.hints added is a second reading of a result that is here under its own name.
+  const own = results.filter(({ mappedFrom }) => mappedFrom === undefined);
+  return own.map((result) => byproduct(`${prefix}/${result.name}`, encoded(result)));
 }
 
 /** The results that are not subjects already (slsa/v2alpha4). A malformed flagged output is neither, but told (Q-24, kept). */

@@ -1,5 +1,6 @@
 import { executedChildren, tasksWithChildren, type TaskWithChildren } from '../extract/children.ts';
 import { factsOf, type Facts } from '../extract/facts.ts';
+import type { HintRule } from '../extract/mapping.ts';
 import type { ChildReference, Family } from '../model/run.ts';
 
 /** A run and what of its children the rules can read. */
@@ -17,10 +18,13 @@ export interface Unresolved extends ChildReference {
   readonly state: 'not a TaskRun' | 'missing';
 }
 
-export function factsOfFamily({ run, children }: Family): FamilyFacts {
-  const facts = factsOf(run.object);
+/** `rules` are `extract.hints`. */
+export function factsOfFamily({ run, children }: Family, rules: readonly HintRule[] = []): FamilyFacts {
+  const facts = factsOf(run.object, '', rules);
   if (run.kind === 'TaskRun') return { run: facts, tasks: undefined, executed: [], unresolved: [] };
-  const found = children.flatMap((child) => (child.kind === 'task-run' ? [factsOf(child.run.object, `TaskRun ${child.run.name}: `)] : []));
+  const found = children.flatMap((child) =>
+    child.kind === 'task-run' ? [factsOf(child.run.object, `TaskRun ${child.run.name}: `, rules)] : [],
+  );
   const tasks = tasksWithChildren(facts, found);
   const unresolved = children.flatMap((child): readonly Unresolved[] => {
     if (child.kind === 'task-run') return [];

@@ -1,3 +1,4 @@
+import type { HintRule } from '../extract/mapping.ts';
 import type { ArtifactKind, Image } from '../model/artifact.ts';
 import type { Family } from '../model/run.ts';
 import type { Payload } from '../model/work.ts';
@@ -10,8 +11,10 @@ export interface FormatOptions {
   readonly buildType: string;
   /** `artifacts.pipelinerun.enable-deep-inspection` */
   readonly deepInspection: boolean;
-  /** `extract.native-artifacts`: TEP-0147 artifacts are read. */
-  readonly nativeArtifacts: boolean;
+  /** `extract.native-artifacts`: TEP-0147 artifacts are read; absent: they are not. */
+  readonly nativeArtifacts?: boolean;
+  /** `extract.hints`; absent: none. */
+  readonly hints?: readonly HintRule[];
 }
 
 /** What a payload is made of: the run with its children, and the image when it is about one alone. */

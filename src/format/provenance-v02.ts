@@ -17,7 +17,7 @@ export const provenanceV02: Format = {
   signing: 'dsse',
   payload({ family, image }, options) {
     const drops = new Drops();
-    const facts = factsOfFamily(family);
+    const facts = factsOfFamily(family, options.hints);
     const isTask = family.run.kind === 'TaskRun';
     const observed = isTask || !options.deepInspection ? [] : facts.executed;
     const subjects = mergeItems([...observed, facts.run].flatMap(({ results }) => looseSubjects(results, drops)));

@@ -57,7 +57,7 @@ function formatOf(variant: Variant): Format {
     signing: 'dsse',
     payload({ family, image }, options) {
       const drops = new Drops();
-      const facts = factsOfFamily(family);
+      const facts = factsOfFamily(family, options.hints);
       const { kind } = family.run;
       const observed = kind === 'PipelineRun' && options.deepInspection ? facts.executed : [];
       const subjects = mergeItems(variant.subjects(facts, observed, kind, drops));
