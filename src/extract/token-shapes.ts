@@ -20,7 +20,7 @@ export const tokenShapes: readonly TokenShape[] = [
     sign: /gl[a-z]{2,6}-/,
     pattern: /(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,300}/g,
   },
-  { name: 'AWS access key', sign: /A(?:KI|SI)A/, pattern: /(?<![A-Za-z0-9+/=_-])A(?:KI|SI)A[A-Z2-7]{16}(?![A-Za-z0-9+/=_-])/g },
+  { name: 'AWS access key', sign: /A(?:KI|SI)A/, pattern: /(?<![A-Za-z0-9+/_-])A(?:KI|SI)A[A-Z2-7]{16}(?![A-Za-z0-9+/=_-])/g },
   {
     name: 'AWS secret key',
     sign: /secret/i,
@@ -32,7 +32,7 @@ export const tokenShapes: readonly TokenShape[] = [
     sign: /hooks\.slack\.com/,
     pattern: /hooks\.slack\.com\/(?:services|workflows|triggers)\/(?<secret>[A-Za-z0-9/_-]{20,200})/g,
   },
-  { name: 'Google API key', sign: /AIza/, pattern: /(?<![A-Za-z0-9+/=_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])/g },
+  { name: 'Google API key', sign: /AIza/, pattern: /(?<![A-Za-z0-9+/_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])/g },
   { name: 'Google OAuth token', sign: /ya29\./, pattern: /(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{30,1000}/g },
   { name: 'npm token', sign: /npm_/, pattern: /(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g },
   { name: 'PyPI token', sign: /pypi-AgE/, pattern: /(?<![A-Za-z0-9])pypi-AgE[A-Za-z0-9_-]{50,1000}/g },
@@ -42,14 +42,14 @@ export const tokenShapes: readonly TokenShape[] = [
   {
     name: 'JSON web token',
     sign: /eyJ/,
-    pattern: /(?<![A-Za-z0-9+/=_.-])eyJ[A-Za-z0-9_-]{8,9999}\.eyJ[A-Za-z0-9_-]{8,9999}\.[A-Za-z0-9_-]{16,9999}/g,
+    pattern: /(?<![A-Za-z0-9+/_.-])eyJ[A-Za-z0-9_-]{8,9999}\.eyJ[A-Za-z0-9_-]{8,9999}\.[A-Za-z0-9_-]{16,9999}/g,
   },
   {
     // `{"auths":` in base64: a whole docker configuration, as a Secret holds it.
     name: 'Docker configuration',
-    sign: /auth/i,
+    sign: /auth"|auth\\|identitytoken|eyJhdXRocyI6/,
     pattern:
-      /(?<![A-Za-z0-9+/=])eyJhdXRocyI6[A-Za-z0-9+/=]{16,99999}|\\?"(?:auth|identitytoken)\\?"\s{0,16}:\s{0,16}\\?"(?<secret>[A-Za-z0-9+/=_.-]{8,9999})\\?"/g,
+      /(?<![A-Za-z0-9+/])eyJhdXRocyI6[A-Za-z0-9+/=]{16,99999}|\\?"(?:auth|identitytoken)\\?"\s{0,16}:\s{0,16}\\?"(?<secret>[A-Za-z0-9+/=_.-]{8,9999})\\?"/g,
   },
   { name: 'Azure shared access signature', sign: /sig=/, pattern: /(?:[?&;]|\\u0026)sig=(?<secret>[A-Za-z0-9%+/_-]{40,200}={0,2})/g },
   { name: 'Azure account key', sign: /AccountKey=/, pattern: /AccountKey=(?<secret>[A-Za-z0-9+/]{86}==)/g },
@@ -68,7 +68,27 @@ export const tokenShapes: readonly TokenShape[] = [
   },
 ];
 
-const anySign = new RegExp(tokenShapes.map(({ sign }) => `(?:${sign.source})`).join('|'), 'i');
+/**
+ * The signs of all shapes in one, each beginning with its rarest letter and looking back from there, so that one letter in twenty is looked
+ * at twice: four times as fast as the signs one after the other, and every text of every run is asked.
+ */
+const anySign = new RegExp(
+  [
+    '_(?<=gh[pousr]_|b_pat_|npm_|dckr_|k_live_|k_test_)',
+    '-(?<=gl[a-z]{2,6}-)',
+    'xox[a-z]-|xapp-',
+    'A(?:KIA|SIA|Iza|GE-SECRET|ccountKey=)|A(?<=pypi-A)',
+    'J(?<=eyJ)',
+    'v(?<=hv)[sbr]\\.',
+    'ya29\\.',
+    '=(?<=sig=)',
+    '[wW](?<=[aA][wW])[sS]_?[sS]',
+    '[\\\\"](?<=auth[\\\\"]|token[\\\\"])',
+    'V(?<=PRIV)ATE KEY',
+    'k(?<=slack)\\.com',
+    ':\\/\\/(?=[^\\s/@]{0,600}@)',
+  ].join('|'),
+);
 /** No shape fits into less: the shortest is a password in a URL, `://:abc@`. */
 const shortest = 8;
 
