@@ -178,6 +178,12 @@ describe('readConfig', () => {
       want: [],
     },
   ];
+  it('passes on what is made for each image', () => {
+    const data = { 'artifacts.oci.provenance': 'true', 'artifacts.oci.recursive': 'true', 'artifacts.oci.sign-subjects': 'true' };
+
+    assert.deepEqual(configFrom(read(data)).perImage, { provenance: true, recursive: true, signSubjects: true });
+  });
+
   for (const { name, data, pick, want } of accepted) {
     it(`accepts ${name}`, () => assert.deepEqual(pick(read(data)), want));
   }
@@ -224,6 +230,22 @@ describe('readConfig', () => {
       data: { 'artifacts.taskrun.storage': '', 'artifacts.pipelinerun.signer': 'none', 'artifacts.oci.storage': '' },
       want: [
         'artifacts.taskrun.storage = "" (ConfigMap): no artifact has both a store and a signer, so nothing will be signed; name a store',
+      ],
+    },
+    {
+      name: 'children of indexes in a folder',
+      data: { 'artifacts.oci.recursive': 'true', 'storage.oci.directory': 'x' },
+      want: [
+        'artifacts.oci.recursive = "true" (ConfigMap): storage.oci.directory is a folder, which has no indexes to look into; ' +
+          'store in registries, or set it to "false"',
+      ],
+    },
+    {
+      name: 'children of indexes that no store takes',
+      data: { 'artifacts.oci.recursive': 'true', 'artifacts.oci.storage': 'tekton' },
+      want: [
+        'artifacts.oci.recursive = "true" (ConfigMap): nothing goes to the store "oci", and no other takes what is about a child; ' +
+          'store in registries, or set it to "false"',
       ],
     },
   ];
