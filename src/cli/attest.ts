@@ -12,7 +12,7 @@ import type { Context } from '../observe/context.ts';
 import { openMetrics } from '../observe/metrics.ts';
 import { openRooms } from '../rooms.ts';
 import { dryRun } from './dry-run.ts';
-import { embeddedLayer } from './embedded.ts';
+import { embeddedLayer, ensureEmbeddedKey } from './embedded.ts';
 import { newCommand, plain, styleOf, type Io } from './io.ts';
 import { eachRun, type RunInFile } from './run-files.ts';
 import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
@@ -43,6 +43,7 @@ export function attestCommand(io: Io): Command {
 }
 
 async function attestAll(config: Config, options: AttestOptions, io: Io, ctx: Context): Promise<boolean> {
+  if (options.config === undefined && (await ensureEmbeddedKey(config))) io.stderr.write('made a key in .chainsmith/keys\n');
   await using journal = await openJournal(config.journal, ctx);
   await using rooms = openRooms(config, { journal, metrics: openMetrics(), breakers: new Breakers() });
   // A key that is not there is told once, before the first run, and not once for each of them.

@@ -1,20 +1,17 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Attested, Made } from '../attest.ts';
-import type { Config } from '../config/config.ts';
-import { codeOf, TerminalError } from '../errors.ts';
+import { codeOf } from '../errors.ts';
 import { runService } from '../main.ts';
 import { bundleOf } from '../model/bundle.ts';
-import { publicKeyOf } from '../model/public-key.ts';
 import type { RunId } from '../model/run.ts';
 import type { Context } from '../observe/context.ts';
 import { openMetrics } from '../observe/metrics.ts';
 import type { Outcome } from '../outcome.ts';
 import { journalOnly } from '../record/recorder.ts';
-import { generateSigningKey, writeCosignKey } from '../sign/key-file.ts';
 import { openDirectorySource } from '../watch/directory.ts';
-import { embeddedLayer } from './embedded.ts';
+import { embeddedLayer, ensureEmbeddedKey, keyFolderOf } from './embedded.ts';
 import { newCommand, plain, styleOf, type Io, type Style } from './io.ts';
 import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
 import { predicateTypes } from './verify.ts';
@@ -39,9 +36,8 @@ export function startCommand(io: Io): Command {
     const ctx = io.context();
     const { environment, layers } = await givenLayers(options, io);
     const config = configOfLayers([await embeddedLayer('all'), ...layers], environment, io);
-    const folder = keyFolderOf(config);
-    const key = join(folder, 'cosign.pub');
-    const isNew = await ensureKey(folder);
+    const isNew = await ensureEmbeddedKey(config);
+    const key = join(keyFolderOf(config), 'cosign.pub');
     const style = styleOf(io.stdout, io);
     io.stdout.write(
       `${style('bold', 'Chainsmith')} watches ${shown(options.runs)} and signs with ${shown(key)}${isNew ? ' (made just now)' : ''}.\n`,
@@ -71,30 +67,6 @@ export function startCommand(io: Io): Command {
       });
     }
   });
-}
-
-function keyFolderOf({ signers: { x509 } }: Config): string {
-  if ('directory' in x509 && x509.directory !== undefined) return x509.directory;
-  throw new TerminalError('config.key-folder', 'Cannot start: signers.x509.directory names no folder', {
-    fix: 'set it to a folder that may be written',
-  });
-}
-
-/** Makes a cosign-compatible key with an empty password, unless there is one. Gives whether it made one. */
-async function ensureKey(folder: string): Promise<boolean> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const key = await generateSigningKey();
-  try {
-    // Only one of two that start at the same time makes the key; the folder has none without its password and public half.
-    await writeFile(join(folder, 'cosign.password'), '', { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST' || (error instanceof Error && 'code' in error && error.code === 'EEXIST')) return false;
-    throw error;
-  }
-  await writeFile(join(folder, 'cosign.pub'), publicKeyOf(key).pem);
-  await writeFile(join(folder, 'cosign.key.new'), await writeCosignKey(key, Buffer.alloc(0)), { mode: 0o600 });
-  await rename(join(folder, 'cosign.key.new'), join(folder, 'cosign.key'));
-  return true;
 }
 
 interface Reported {
