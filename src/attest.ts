@@ -1,23 +1,24 @@
 import type { Breakers } from './breakers.ts';
-import { TerminalError, TransientError } from './errors.ts';
+import { TerminalError } from './errors.ts';
 import type { CleanFamily } from './extract/redact.ts';
 import type { Format } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
 import type { Journal, KnownRun, KnownWork } from './journal/journal.ts';
 import type { Drop, Image } from './model/artifact.ts';
 import type { Envelope, Filing } from './model/envelope.ts';
-import type { Place, Receipt } from './model/receipt.ts';
+import type { Receipt } from './model/receipt.ts';
 import { idOf, type Family, type RunId } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
 import type { Context } from './observe/context.ts';
 import type { ErrorType, Metrics } from './observe/metrics.ts';
 import { shortKeyOf } from './per-image.ts';
 import { payloadOf, runKeyOf, type PlanOptions } from './plan.ts';
+import { prove } from './prove.ts';
+import { settled } from './settled.ts';
 import { seal } from './sign/dsse.ts';
 import type { KeyHolder, Signer } from './sign/signer.ts';
-import type { OpenStore, Readable } from './store/store.ts';
+import type { OpenStore } from './store/store.ts';
 import { surveyed } from './survey.ts';
-import { verify, type Policy } from './verify/verify.ts';
 
 /** The rooms that a run passes through, opened for one configuration. */
 export interface Rooms {
@@ -46,6 +47,8 @@ export interface Attested {
   /** Why there is nothing to make, in words; empty text when there was. */
   readonly nothing: string;
   readonly dropped: readonly Drop[];
+  /** How many values were replaced before anything was made of them (`redact.*`). */
+  readonly redacted: number;
 }
 
 export interface Made {
@@ -58,22 +61,22 @@ export interface Made {
 /**
  * Carries one run through the rooms: derive, sign, store, prove (design 4, steps 4 to 9). Safe to repeat: what the journal has is taken
  * from there. One work's failure hides no other's: throws an `AggregateError` of all of them when everything that could be done is done.
- * The run must have been admitted to the journal.
  */
 export async function attest(family: Family, how: How, rooms: Rooms, ctx: Context): Promise<Attested> {
   const id = idOf(family.run);
-  const { family: clean, works, dropped, disabled, errors } = await surveyed(family, rooms, ctx);
-  const known = await rooms.journal.load(id.uid);
+  const { family: clean, works, dropped, disabled, redacted, errors } = await surveyed(family, rooms, ctx);
   const make = async (work: Work): Promise<Made> => {
     const payload = await counted('payload_creation', id, rooms, async () => await derived(work, clean, rooms));
-    return await carried({ id, work, payload, known: known?.works.find(({ key }) => key === work.key), how }, rooms, ctx);
+    return await carried({ id, work, payload, known: how.known.works.find(({ key }) => key === work.key), how }, rooms, ctx);
   };
   const made = await settled(works, make, errors);
   const nothing = works.length > 0 ? '' : disabled.map(({ artifact, why }) => `${artifact}: ${why}`).join('; ') || 'it made no image';
-  return { works: made, dropped: distinct([...dropped, ...made.flatMap(({ payload }) => payload.dropped)]), nothing };
+  return { works: made, dropped: distinct([...dropped, ...made.flatMap(({ payload }) => payload.dropped)]), redacted, nothing };
 }
 
 export interface How {
+  /** What the journal said when it admitted the run. */
+  readonly known: KnownRun;
   /** The run may have been carried before by a process whose journal is lost: stores are asked before anything is signed (P3). */
   readonly mayExist: boolean;
   /** The run was finished, and its mark taken off: what was stored is stored again, should it be gone. */
@@ -87,9 +90,13 @@ export async function resume(known: KnownRun, rooms: Rooms, ctx: Context): Promi
     const image = kept.key === runKeyOf(known.id) ? undefined : kept.payload.images[0];
     const shortKey = shortKeyOf(kept.artifact, kept.key, image);
     const work: Work = { key: kept.key, shortKey, artifact: kept.artifact, format: kept.format, signer, stores, image };
-    return await carried({ id: known.id, work, payload: kept.payload, known: kept, how: { mayExist: false, isAgain: false } }, rooms, ctx);
+    return await carried(
+      { id: known.id, work, payload: kept.payload, known: kept, how: { known, mayExist: false, isAgain: false } },
+      rooms,
+      ctx,
+    );
   });
-  return { works, dropped: [], nothing: '' };
+  return { works, dropped: [], redacted: 0, nothing: '' };
 }
 
 interface Carriage {
@@ -124,13 +131,14 @@ async function carried(carriage: Carriage, rooms: Rooms, ctx: Context): Promise<
   return { work, payload: carriage.payload, envelope, receipts };
 }
 
-async function sealed({ id, work, payload, how }: Carriage, rooms: Rooms, ctx: Context): Promise<Envelope> {
+async function sealed(carriage: Carriage, rooms: Rooms, ctx: Context): Promise<Envelope> {
+  const { id, work, payload, how } = carriage;
   const signing = signingOf(work);
   const filing: Filing = { run: id, shortKey: work.shortKey, predicateType: payload.predicateType, images: payload.images };
   return await counted('signing', id, rooms, async () => {
     const signer = await rooms.breakers.guard(`signer:${work.signer}`, async () => await rooms.signer(work.signer, ctx));
     // Who built the same image before us signed the same bytes: one signature by one key is enough (P3).
-    const there = how.mayExist || signing === 'raw' ? await found(work, payload, filing, signer.publicKey, rooms, ctx) : undefined;
+    const there = how.mayExist || signing === 'raw' ? await found(carriage, filing, signer.publicKey, rooms, ctx) : undefined;
     const envelope = there ?? (await seal(payload, filing, signer, signing, ctx));
     const kept = await rooms.journal.keepEnvelope(id.uid, work.key, envelope);
     rooms.metrics.runs[id.kind].signCreated.inc();
@@ -142,7 +150,7 @@ async function stored(name: string, envelope: Envelope, { id, work, known, how }
   const kept = how.isAgain ? undefined : known?.receipts.find(({ receipt, provenAt }) => receipt.store === name && provenAt !== undefined);
   if (kept) return kept.receipt;
   const store = await rooms.store(name, ctx);
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => await rooms.breakers.guard(dependencyOf(name, envelope), work);
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => await rooms.breakers.guard(dependencyOf(name, envelope.filing), work);
   const receipt = await guarded(async () => await store.put(envelope, ctx));
   await rooms.journal.keepReceipt(id.uid, work.key, receipt);
   rooms.metrics.runs[id.kind].payloadStored.inc();
@@ -154,41 +162,12 @@ async function stored(name: string, envelope: Envelope, { id, work, known, how }
   return receipt;
 }
 
-/** Reads back from the outside and verifies, with the key that signed: only then a store's word counts (P1). */
-async function prove(receipt: Receipt, envelope: Envelope, reader: Readable, ctx: Context): Promise<void> {
-  const there = await reader.get(receipt, ctx);
-  for (const [index, place] of receipt.places.entries()) {
-    const stored = there[index];
-    const verdict = stored && verify(stored, policyOf(envelope, place));
-    if (verdict?.kind === 'verified') continue;
-    const why = verdict === undefined ? 'it gave nothing back' : `check "${verdict.check}" failed: ${verdict.reason}`;
-    throw new TransientError('proof.refused', `Cannot prove "${place.address}": ${why}`, {
-      fix: 'look at what stands there; somebody else may have written it',
-    });
-  }
-}
-
-function policyOf({ publicKey, body, filing }: Envelope, { image }: Place): Policy {
-  return {
-    keys: [publicKey],
-    expectedBody: body,
-    ...(image && { image }),
-    ...(filing.predicateType !== undefined && { predicateType: filing.predicateType }),
-  };
-}
-
 /** An envelope that a former life of ours stored: over the same payload, by the same key. A store that cannot be asked is an error. */
-async function found(
-  { stores }: Work,
-  payload: Payload,
-  filing: Filing,
-  key: string,
-  rooms: Rooms,
-  ctx: Context,
-): Promise<Envelope | undefined> {
-  for (const name of stores) {
+async function found({ work, payload }: Carriage, filing: Filing, key: string, rooms: Rooms, ctx: Context): Promise<Envelope | undefined> {
+  for (const name of work.stores) {
     const store = await rooms.store(name, ctx);
-    const envelope = store.proof === 'read-back' ? await store.find(filing, payload, key, ctx) : undefined;
+    if (store.proof !== 'read-back') continue;
+    const envelope = await rooms.breakers.guard(dependencyOf(name, filing), async () => await store.find(filing, payload, key, ctx));
     if (envelope) return envelope;
   }
   return undefined;
@@ -203,7 +182,7 @@ function signingOf({ key, format }: Work): Format['signing'] {
 }
 
 /** What a breaker watches: a registry by its host, any other store by its name. */
-function dependencyOf(store: string, { filing: { images } }: Envelope): string {
+function dependencyOf(store: string, { images }: Filing): string {
   const host = images[0]?.repository.split('/')[0];
   return store === 'oci' && host !== undefined ? `oci:${host}` : store;
 }
@@ -211,23 +190,6 @@ function dependencyOf(store: string, { filing: { images } }: Envelope): string {
 /** Several works of a run read the same hints, and drop the same. */
 function distinct(drops: readonly Drop[]): readonly Drop[] {
   return [...new Map(drops.map((drop) => [`${drop.result} ${drop.rule} ${drop.value}`, drop])).values()];
-}
-
-/** All results in order, or one `AggregateError` with every failure and those from before, after all have ended. */
-async function settled<In, Out>(
-  items: readonly In[],
-  work: (item: In) => Promise<Out>,
-  before: readonly unknown[] = [],
-): Promise<readonly Out[]> {
-  const results = await Promise.allSettled(items.map(work));
-  const failures = results.flatMap((result): readonly unknown[] => (result.status === 'rejected' ? [result.reason] : []));
-  const errors = [...before, ...failures].flatMap(partsOf);
-  if (errors.length > 0) throw new AggregateError(errors);
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-}
-
-function partsOf(error: unknown): readonly unknown[] {
-  return error instanceof AggregateError ? error.errors : [error];
 }
 
 async function counted<T>(type: ErrorType, { kind }: RunId, { metrics }: Rooms, work: () => Promise<T>): Promise<T> {

@@ -143,7 +143,9 @@ export class Controller {
     const id = idOf(item.kind === 'known' ? item.run : item.id);
     const code = 'code' in outcome ? outcome.code : 'ok';
     const state = outcome.kind === 'retry' ? 'failed' : outcome.kind;
-    await journal.finish(id.uid, { state, reason: 'reason' in outcome ? outcome.reason : undefined, at: Date.now() });
+    const redacted = attested?.redacted ?? 0;
+    const note = redacted === 0 ? undefined : `${redacted} values were redacted`;
+    await journal.finish(id.uid, { state, reason: 'reason' in outcome ? outcome.reason : note, at: Date.now() });
     metrics.attempts.inc({ kind: id.kind, outcome: state, code });
     if (outcome.kind === 'signed' && attested !== undefined) {
       metrics.runs[id.kind].markedSigned.inc();
@@ -153,7 +155,12 @@ export class Controller {
       if (message !== '' && item.kind === 'known') await recorder.tell(id, { type: 'Warning', reason: 'HintDropped', message }, ctx);
     }
     ctx.logger.info(
-      { outcome: outcome.kind, ...('code' in outcome && { code, reason: outcome.reason }), works: attested?.works.length },
+      {
+        outcome: outcome.kind,
+        ...('code' in outcome && { code, reason: outcome.reason }),
+        works: attested?.works.length,
+        ...(note && { redacted }),
+      },
       'run ended',
     );
     report?.(id, outcome, attested);

@@ -79,11 +79,11 @@ interface How {
 
 async function carry(run: Run, how: How, passing: Passing, ctx: Context): Promise<Pass> {
   const { journal, source, recorder, rooms } = passing;
-  await journal.admit({ id: idOf(run), lane: how.lane, at: Date.now(), snapshot: undefined });
+  const known = await journal.admit({ id: idOf(run), lane: how.lane, at: Date.now(), snapshot: undefined });
   const family = await familyOf(run, source, ctx);
   const isEarly = family.children.some((child) => child.kind === 'task-run' && !child.run.slim.isDone);
   if (isEarly && Date.now() - (run.slim.completedAt ?? 0) < childPatienceMs) return { kind: 'wait', afterMs: childWaitMs };
-  const attested = await attest(family, how, rooms, ctx);
+  const attested = await attest(family, { ...how, known }, rooms, ctx);
   if (attested.works.length === 0) {
     if (isHeld(run.slim)) await recorder.release(run.slim, ctx);
     return { kind: 'ended', outcome: { kind: 'skipped', code: 'plan.nothing', reason: attested.nothing }, attested };
@@ -101,9 +101,9 @@ async function gone(id: RunId, last: Run | undefined, passing: Passing, ctx: Con
   const entry = await journal.load(id.uid);
   if (entry !== undefined && entry.state !== 'open') return idle;
   if (last !== undefined && decide(last.slim, decideContext(passing)).kind === 'attest') {
-    await journal.admit({ id: idOf(last), lane: 'live', at: Date.now(), snapshot: undefined });
+    const known = await journal.admit({ id: idOf(last), lane: 'live', at: Date.now(), snapshot: undefined });
     const family = await familyOf(last, source, ctx);
-    return signed(await attest(family, { isAgain: false, mayExist: entry === undefined }, rooms, ctx));
+    return signed(await attest(family, { known, isAgain: false, mayExist: entry === undefined }, rooms, ctx));
   }
   if (entry === undefined) return idle;
   if (entry.works.length > 0) return signed(await resume(entry, rooms, ctx));

@@ -76,6 +76,7 @@ interface Line {
     readonly note: string | undefined;
   }[];
   readonly dropped: Attested['dropped'];
+  readonly redacted: number;
 }
 
 interface With {
@@ -86,7 +87,7 @@ interface With {
 
 async function attestOne({ run, file, children }: RunInFile, { rooms, config, anyState }: With, ctx: Context): Promise<Line> {
   const head = { file, ...idOf(run) };
-  const none = { stored: [], dropped: [] };
+  const none = { stored: [], dropped: [], redacted: 0 };
   const decision = decide(run.slim, {
     ...settingsOf(config).decide,
     backfillSinceMs: Infinity,
@@ -98,12 +99,12 @@ async function attestOne({ run, file, children }: RunInFile, { rooms, config, an
     return { ...head, ...none, outcome: 'skipped', code: 'decide.running', reason: 'not complete yet; --any-state takes it as it is' };
   if (decision.kind !== 'attest') return { ...head, ...none, outcome: 'skipped', code: decision.code, reason: decision.reason };
   try {
-    const known = await rooms.journal.load(run.uid);
-    await rooms.journal.admit({ id: idOf(run), lane: 'live', at: Date.now(), snapshot: undefined });
+    const before = await rooms.journal.load(run.uid);
+    const known = await rooms.journal.admit({ id: idOf(run), lane: 'live', at: Date.now(), snapshot: undefined });
     const family = await familyOf(run, children, ctx);
     const attested = await attest(
       family,
-      { mayExist: known === undefined, isAgain: known !== undefined && known.state !== 'open' },
+      { known, mayExist: before === undefined, isAgain: before !== undefined && before.state !== 'open' },
       rooms,
       ctx,
     );
@@ -112,7 +113,7 @@ async function attestOne({ run, file, children }: RunInFile, { rooms, config, an
       ? ({ outcome: 'skipped', code: 'plan.nothing', reason: attested.nothing } as const)
       : ({ outcome: 'signed', code: undefined, reason: undefined } as const);
     await rooms.journal.finish(run.uid, { state: end.outcome, reason: end.reason, at: Date.now() });
-    return { ...head, ...end, stored: storedOf(attested), dropped: attested.dropped };
+    return { ...head, ...end, stored: storedOf(attested), dropped: attested.dropped, redacted: attested.redacted };
   } catch (error) {
     ctx.signal.throwIfAborted();
     return { ...head, ...none, outcome: 'failed', code: codeOf(error), reason: sentenceOf(error) };
@@ -128,12 +129,13 @@ function storedOf({ works }: Attested): Line['stored'] {
   );
 }
 
-function say({ kind, namespace, name, outcome, reason, stored, dropped }: Line, io: Io): void {
+function say({ kind, namespace, name, outcome, reason, stored, dropped, redacted }: Line, io: Io): void {
   const style = styleOf(io.stdout, io);
   const colour = { signed: 'green', skipped: 'yellow', failed: 'red' } as const;
   io.stdout.write(
     `${style(colour[outcome], outcome)} ${kind} ${plain(`${namespace}/${name}`)}${reason === undefined ? '' : `: ${plain(reason)}`}\n`,
   );
   for (const { store, address, note } of stored) io.stdout.write(`  ${store}: ${plain(address ?? note ?? 'kept')}\n`);
+  if (redacted > 0) io.stdout.write(`  ${style('yellow', 'redacted')}: ${redacted} values, before anything was signed\n`);
   for (const drop of dropped) io.stdout.write(`  ${style('yellow', 'not used')}: ${plain(`${drop.result}: ${drop.why}; ${drop.fix}`)}\n`);
 }

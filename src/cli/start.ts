@@ -89,6 +89,8 @@ async function say({ run, outcome, attested }: Reported, place: Place, ctx: Cont
   const words = { signed: 'signed and proven', skipped: 'skipped', retry: 'will be tried again', failed: 'failed' };
   const lines = [`${style(colours[outcome.kind], words[outcome.kind])}  ${name}${'reason' in outcome ? `: ${plain(outcome.reason)}` : ''}`];
   for (const made of attested?.works ?? []) lines.push(...(await linesOf(run, made, place, style, ctx)));
+  if (attested !== undefined && attested.redacted > 0)
+    lines.push(`  ${style('yellow', 'redacted')}     ${attested.redacted} values, before anything was signed`);
   for (const drop of attested?.dropped ?? [])
     lines.push(`  ${style('yellow', 'not used')}     ${plain(`${drop.result}: ${drop.why}; ${drop.fix}`)}`);
   io.stdout.write(`${lines.join('\n')}\n\n`);

@@ -76,7 +76,7 @@ describe('readConfig', () => {
       limits: { payloadBytes: 16_777_216, subjects: 1024, responseBytes: 33_554_432 },
       proof: { readBack: true },
       filter: { managedBy: new Set() },
-      concurrency: 16,
+      concurrency: 32,
       namespaces: new Set(),
     });
   });

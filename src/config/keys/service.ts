@@ -26,7 +26,7 @@ function ours<T>(type: ValueType<T>, ordinary: string, doc: string) {
 
 export const serviceKeys = {
   namespace: ours(namespaces, '', 'Namespaces whose runs are watched; empty: all'),
-  concurrency: ours(count({ min: 1, max: 256 }), '16', 'How many runs are worked on at once; more than 32 only adds waiting'),
+  concurrency: ours(count({ min: 1, max: 256 }), '32', 'How many runs are worked on at once; more than 32 only adds waiting'),
   'journal.url': {
     ...ours(journalUrl, 'sqlite:///var/lib/chainsmith/journal.db', 'Where the journal of what is done is kept'),
     secret: 'url',
