@@ -46,7 +46,9 @@ function referencesOf(run: Run): readonly ChildReference[] {
   }
   return references.flatMap((entry: Json) => {
     if (!isObject(entry) || typeof entry['name'] !== 'string' || entry['name'] === '') return [];
-    return [{ kind: text(entry['kind']), name: entry['name'], pipelineTaskName: text(entry['pipelineTaskName']) }];
+    const { kind, apiVersion, name, pipelineTaskName } = entry;
+    const version = typeof apiVersion === 'string' ? { apiVersion } : {};
+    return [{ kind: text(kind), ...version, name, pipelineTaskName: text(pipelineTaskName) }];
   });
 }
 

@@ -1,7 +1,8 @@
 import { TerminalError } from './errors.ts';
 import { Drops } from './extract/drops.ts';
-import { factsOf } from './extract/facts.ts';
+import { factsOf, type Facts } from './extract/facts.ts';
 import { imagesToSign } from './extract/images.ts';
+import { nativeImages } from './extract/native.ts';
 import { nearMisses } from './extract/near-misses.ts';
 import { redact, type CleanFamily } from './extract/redact.ts';
 import type { RedactOptions } from './extract/redact-names.ts';
@@ -83,7 +84,7 @@ export function plan(given: Family, options: PlanOptions, indexes: Indexes = noI
   for (const { results } of [facts, ...facts.steps]) nearMisses(results, drops);
   truncations(facts, drops);
   const subjects = Object.values(perImage).includes(true) ? imageSubjects(family, options) : [];
-  const own = run.kind === 'TaskRun' && isMade('oci') ? imagesToSign(facts.results, drops) : [];
+  const own = run.kind === 'TaskRun' && isMade('oci') ? imagesOfRun(facts, options.format, drops) : [];
   const stated = isMade(kind) ? statedImages(subjects, perImage, indexes) : [];
   const signed = isMade('oci') ? signedImages(own, subjects, perImage, indexes) : [];
   const works = [
@@ -118,6 +119,11 @@ function imageSubjects(family: CleanFamily, options: PlanOptions): readonly Imag
     if (error instanceof TerminalError) return [];
     throw error;
   }
+}
+
+/** The images that a TaskRun's results, and with `nativeArtifacts` its artifacts, name as its own. */
+function imagesOfRun(facts: Facts, { nativeArtifacts }: FormatOptions, drops: Drops): readonly Image[] {
+  return [...imagesToSign(facts.results, drops), ...(nativeArtifacts === true ? nativeImages(facts, drops) : [])];
 }
 
 /** What the payloads would leave out; a work that can have none says so itself. */

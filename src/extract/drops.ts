@@ -1,5 +1,12 @@
 import type { Drop } from '../model/artifact.ts';
 
+/** Every drop of a value that `redact.*` keeps back has these words. */
+export const redactedDrop = {
+  rule: 'extract.redacted',
+  why: 'its value is redacted, so it says nothing any more about what was used or made',
+  fix: 'Name fewer params and results in redact.params and redact.results, or keep secrets out of the value',
+} as const satisfies Partial<Drop>;
+
 /** Collects what was not used, each (place, rule, value) once: several formats and lists look at the same result. */
 export class Drops {
   readonly #seen = new Map<string, Drop>();

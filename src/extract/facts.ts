@@ -38,6 +38,8 @@ export interface Facts {
   readonly steps: readonly Container[];
   readonly sidecars: readonly Container[];
   readonly refSource: RefSource | undefined;
+  /** What stands before the places that drops name. */
+  readonly prefix: string;
   /** `status.completionTime` is there: the run counts as executed when it is a child (2.6). */
   readonly isComplete: boolean;
 }
@@ -63,6 +65,7 @@ export function factsOf(object: JsonObject, prefix = '', rules: readonly HintRul
     steps: containersOf(objectsAt(status, 'steps'), `${prefix}status.steps`),
     sidecars: containersOf(objectsAt(status, 'sidecars'), `${prefix}status.sidecars`),
     refSource: refSourceOf(status),
+    prefix,
     isComplete: typeof completion === 'string',
   };
 }

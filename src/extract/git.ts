@@ -1,7 +1,8 @@
 import { at, objectsAt, textAt } from '../model/json.ts';
 import { digestMap } from './digest.ts';
-import type { Drops } from './drops.ts';
+import { redactedDrop, type Drops } from './drops.ts';
 import { hintsOf, type Facts, type Hint } from './facts.ts';
+import { isMarker } from './marker.ts';
 import type { Item } from './merge.ts';
 import { stringOf, valueOf } from './value.ts';
 
@@ -17,6 +18,7 @@ export function gitOfTask(facts: Facts, drops: Drops): readonly Item[] {
 /** The git source of a PipelineRun: only with both a commit and a url. */
 export function gitOfPipeline(facts: Facts, drops: Drops): readonly Item[] {
   const { url, commit, where } = lastOf(sourcesOf(facts, 'pipelineSpec'));
+  if (isHidden(url, commit, where, drops)) return [];
   if (url !== '' && commit !== '') return [itemOf(url, commit, where, drops)];
   if (url !== '' || commit !== '') dropHalf(url, commit, where, drops);
   return [];
@@ -28,6 +30,7 @@ export function gitOfPipeline(facts: Facts, drops: Drops): readonly Item[] {
  */
 export function gitOf(hints: readonly Hint[], drops: Drops): readonly Item[] {
   const { url, commit, where } = lastOf(hints);
+  if (isHidden(url, commit, where, drops)) return [];
   if (commit === '' || url === '') dropHalf(url, commit, where, drops);
   return commit === '' ? [] : [itemOf(url, commit, where, drops)];
 }
@@ -56,6 +59,12 @@ function sourcesOf({ spec, status, results }: Facts, specMember: 'taskSpec' | 'p
     return { name, value: valueOf(param, 'default'), where: `status.${specMember}.params[${name}]` };
   });
   return [...defaultHints, ...hintsOf(objectsAt(spec, 'params'), 'spec.params'), ...results];
+}
+
+function isHidden(url: string, commit: string, where: string, drops: Drops): boolean {
+  if (!isMarker(url) && !isMarker(commit)) return false;
+  drops.add({ result: where, value: isMarker(url) ? url : commit, ...redactedDrop });
+  return true;
 }
 
 /** The commit stands under `sha1` whatever it is (Q-7): its readers look there. */

@@ -1,6 +1,7 @@
-import type { Drops } from './drops.ts';
+import { redactedDrop, type Drops } from './drops.ts';
 import { parseDigest, type NamedDigest } from './digest.ts';
 import type { Hint } from './facts.ts';
+import { isMarker } from './marker.ts';
 import { trim } from './trim.ts';
 import { stringOf } from './value.ts';
 
@@ -37,6 +38,10 @@ export function pairsOf(results: readonly Hint[], uriSuffix: string, digestSuffi
       drops.add({ result: where, value: '', rule: 'extract.empty-hint', why, fix: 'Write a non-empty string to the result' });
       continue;
     }
+    if (isMarker(text)) {
+      drops.add({ result: where, value: text, ...redactedDrop });
+      continue;
+    }
     const prefix = name.slice(0, name.length - (kind === 'uri' ? uriSuffix : digestSuffix).length);
     const pair = pairs.get(prefix) ?? { uri: undefined, digest: undefined };
     pairs.set(prefix, { ...pair, [kind]: { text, where } });
@@ -70,6 +75,10 @@ function locate({ value, where }: Hint, drops: Drops): Located | undefined {
   }
   const uri = ownText(value.members, 'uri');
   const text = ownText(value.members, 'digest');
+  if (isMarker(uri) || isMarker(text)) {
+    drops.add({ result: where, value: JSON.stringify({ uri, digest: text }), ...redactedDrop });
+    return undefined;
+  }
   const digest = parseDigest(text);
   if (uri !== '' && typeof digest !== 'string') return { uri, digest, text, where };
   const member = uri === '' || typeof digest !== 'string' ? 'uri' : 'digest';

@@ -1,7 +1,8 @@
 import type { Image } from '../model/artifact.ts';
-import type { Drops } from './drops.ts';
+import { redactedDrop, type Drops } from './drops.ts';
 import type { Hint } from './facts.ts';
 import { classify, pairsOf } from './hints.ts';
+import { holdsMarker } from './marker.ts';
 import { fullName, parseReference } from './reference.ts';
 import { trim } from './trim.ts';
 
@@ -56,6 +57,10 @@ export function asRepository(name: string): string | undefined {
 function parsed(candidates: readonly Candidate[], drops: Drops): readonly Image[] {
   const images = new Map<string, Image>();
   for (const { base, digest, where } of candidates) {
+    if (holdsMarker(base) || holdsMarker(digest)) {
+      drops.add({ result: where, value: digest === '' ? base : `${base}@${digest}`, ...redactedDrop });
+      continue;
+    }
     const image = parseReference(base, digest);
     if (typeof image !== 'string') {
       if (!images.has(fullName(image))) images.set(fullName(image), image);

@@ -4,6 +4,11 @@ export interface Item {
   readonly digest: Readonly<Record<string, string>>;
 }
 
+/** Only what makes an item, of whatever knows more about it. */
+export function itemOf({ name, digest }: Item): Item {
+  return { name, digest };
+}
+
 /**
  * List merge (chains-provenance 3.11): an item joins the first entry with its name and an equal digest under some algorithm,
  * otherwise it is appended. Only algorithms that both have are compared (Q-38), and maps are copied, never shared (Q-5).

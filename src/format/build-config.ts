@@ -1,19 +1,20 @@
 import type { TaskWithChildren } from '../extract/children.ts';
 import type { Facts } from '../extract/facts.ts';
 import { imageUri } from '../extract/materials.ts';
-import { isList, at, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
+import { isList, at, objectsAt, textAt, type JsonObject } from '../model/json.ts';
 import { resultReferences } from './result-references.ts';
 import { reencode } from './reencode.ts';
 import { textsOf } from './texts.ts';
 import { invocationOf, timeOf, withoutEmpty } from './invocation.ts';
+import type { StepJson, TaskJson } from './slsa-v02.ts';
 
 /** `steps` of a TaskRun: each state with the first spec step of its name (chains-provenance 7.3). */
-export function buildSteps({ status, steps }: Facts): readonly Json[] {
+export function buildSteps({ status, steps }: Facts): readonly StepJson[] {
   const specSteps = objectsAt(status, 'taskSpec', 'steps');
   return steps.map(({ name, imageID }) => stepOf(specSteps.find((step) => textAt(step, 'name') === name) ?? {}, name, imageID));
 }
 
-function stepOf(specStep: JsonObject, name: string, imageID: string): Json {
+function stepOf(specStep: JsonObject, name: string, imageID: string): StepJson {
   const script = textAt(specStep, 'script');
   const args = at(specStep, 'args');
   return {
@@ -25,10 +26,10 @@ function stepOf(specStep: JsonObject, name: string, imageID: string): Json {
 }
 
 /** `tasks` of a PipelineRun: one entry per child that can be described; null without `status.pipelineSpec` (7.4). */
-export function buildTasks(run: Facts, tasks: readonly TaskWithChildren[] | undefined): Json {
+export function buildTasks(run: Facts, tasks: readonly TaskWithChildren[] | undefined): readonly TaskJson[] | null {
   if (tasks === undefined) return null;
   const serviceAccountName = textAt(run.spec, 'taskRunTemplate', 'serviceAccountName');
-  const entries: Json[] = [];
+  const entries: TaskJson[] = [];
   let last = '';
   for (const { task, isFinally, children } of tasks) {
     const name = textAt(task, 'name');
@@ -47,18 +48,23 @@ export function buildTasks(run: Facts, tasks: readonly TaskWithChildren[] | unde
 interface Shared {
   readonly name: string;
   readonly after: readonly string[];
-  readonly ref: Json;
+  readonly ref: TaskJson['ref'];
   readonly serviceAccountName: string;
-  readonly steps: readonly Json[];
+  readonly steps: readonly StepJson[];
 }
 
-function taskEntry(child: Facts, { name, after, ref, serviceAccountName, steps }: Shared): Json {
+type Described = Pick<TaskJson, 'name' | 'after' | 'serviceAccountName' | 'status' | 'steps' | 'results'>;
+
+function taskEntry(child: Facts, { name, after, ref, serviceAccountName, steps }: Shared): TaskJson {
   const results = objectsAt(child.status, 'results').map((result) => reencode('TaskRunResult', result));
   const status = conditionStatus.get(textAt(objectsAt(child.status, 'conditions')[0], 'status'));
   return {
-    ...withoutEmpty({ name, after, serviceAccountName, status, steps, results }),
+    ...withoutEmpty<Described>({ name, after, serviceAccountName, status, steps, results }),
     // A child without a start time is described without it (Q-15).
-    ...withoutEmpty({ startedOn: timeOf(child, 'startTime'), finishedOn: timeOf(child, 'completionTime') }),
+    ...withoutEmpty<Pick<TaskJson, 'startedOn' | 'finishedOn'>>({
+      startedOn: timeOf(child, 'startTime'),
+      finishedOn: timeOf(child, 'completionTime'),
+    }),
     ref,
     invocation: invocationOf(child, 'taskSpec'),
   };
@@ -71,7 +77,7 @@ const conditionStatus = new Map([
 ]);
 
 /** A child's steps, paired by index; undefined when spec and states do not match, or it did not finish. */
-function pairedSteps({ status, steps, isComplete }: Facts): readonly Json[] | undefined {
+function pairedSteps({ status, steps, isComplete }: Facts): readonly StepJson[] | undefined {
   const hasSpec = typeof at(status, 'taskSpec') === 'object' && at(status, 'taskSpec') !== null;
   const specSteps = objectsAt(status, 'taskSpec', 'steps');
   if (!isComplete || !hasSpec || specSteps.length !== steps.length) return undefined;

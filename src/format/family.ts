@@ -1,7 +1,8 @@
 import { executedChildren, tasksWithChildren, type TaskWithChildren } from '../extract/children.ts';
 import { factsOf, type Facts } from '../extract/facts.ts';
 import type { HintRule } from '../extract/mapping.ts';
-import type { ChildReference, Family } from '../model/run.ts';
+import type { Family } from '../model/run.ts';
+import type { UnresolvedJson } from './slsa-v02.ts';
 
 /** A run and what of its children the rules can read. */
 export interface FamilyFacts {
@@ -10,12 +11,8 @@ export interface FamilyFacts {
   readonly tasks: readonly TaskWithChildren[] | undefined;
   /** Children that ran to completion and belong to a task, in the order of the pipeline (chains-provenance 2.6). */
   readonly executed: readonly Facts[];
-  readonly unresolved: readonly Unresolved[];
-}
-
-/** A child that no statement can describe: it is no TaskRun, or it is gone. The statement says so (design 4.3). */
-export interface Unresolved extends ChildReference {
-  readonly state: 'not a TaskRun' | 'missing';
+  /** Children that no statement can describe: they are no TaskRuns, or they are gone. The statement says so (design 4.3). */
+  readonly unresolved: readonly UnresolvedJson[];
 }
 
 /** `rules` are `extract.hints`. */
@@ -26,10 +23,11 @@ export function factsOfFamily({ run, children }: Family, rules: readonly HintRul
     child.kind === 'task-run' ? [factsOf(child.run.object, `TaskRun ${child.run.name}: `, rules)] : [],
   );
   const tasks = tasksWithChildren(facts, found);
-  const unresolved = children.flatMap((child): readonly Unresolved[] => {
+  const unresolved = children.flatMap((child): readonly UnresolvedJson[] => {
     if (child.kind === 'task-run') return [];
-    const { kind, name, pipelineTaskName } = child.reference;
-    return [{ kind, name, pipelineTaskName, state: child.kind === 'other' ? 'not a TaskRun' : 'missing' }];
+    const { kind, apiVersion, name, pipelineTaskName } = child.reference;
+    const version = apiVersion === undefined || apiVersion === '' ? {} : { apiVersion };
+    return [{ kind, ...version, name, pipelineTaskName, state: child.kind === 'other' ? 'not a TaskRun' : 'missing' }];
   });
   return { run: facts, tasks, executed: executedChildren(tasks), unresolved };
 }

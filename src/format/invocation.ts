@@ -1,26 +1,30 @@
 import { textMapAt, type Facts } from '../extract/facts.ts';
 import { at, isList, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
 import { scalars } from './codec.ts';
+import type { InvocationJson } from './slsa-v02.ts';
 import { parseTime, shortestTimeText } from './time.ts';
 
 const hiddenAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** `invocation` of a run (chains-provenance 7.2). */
-export function invocationOf(facts: Facts, specMember: 'taskSpec' | 'pipelineSpec'): Json {
+export function invocationOf(facts: Facts, specMember: 'taskSpec' | 'pipelineSpec'): InvocationJson {
   const annotations = Object.entries(textMapAt(facts.metadata, 'annotations') ?? {}).filter(
     ([name]) => name !== hiddenAnnotation && !name.startsWith('chains.tekton.dev/'),
   );
-  const environment = withoutEmpty({ annotations: Object.fromEntries(annotations), labels: textMapAt(facts.metadata, 'labels') });
+  const environment = withoutEmpty<NonNullable<InvocationJson['environment']>>({
+    annotations: Object.fromEntries(annotations),
+    labels: textMapAt(facts.metadata, 'labels'),
+  });
   const { uri = '', digest = {}, entryPoint = '' } = facts.refSource ?? {};
   return {
-    configSource: withoutEmpty({ digest, entryPoint, uri }),
-    ...(Object.keys(environment).length === 0 ? {} : { environment }),
+    configSource: withoutEmpty<InvocationJson['configSource']>({ digest, entryPoint, uri }),
+    ...withoutEmpty<Pick<InvocationJson, 'environment'>>({ environment }),
     parameters: parametersOf(facts, specMember),
   };
 }
 
 /** Defaults, overridden by what the run gives. */
-function parametersOf({ spec, status }: Facts, specMember: string): Json {
+function parametersOf({ spec, status }: Facts, specMember: string): JsonObject {
   const defaults = objectsAt(status, specMember, 'params').filter((param) => (at(param, 'default') ?? null) !== null);
   const value = scalars.get('value');
   const entries = [
@@ -37,8 +41,10 @@ export function timeOf({ status }: Facts, member: 'startTime' | 'completionTime'
 }
 
 /** Without the members that are absent, an empty text, or an empty list or object. */
-export function withoutEmpty(members: { readonly [name: string]: Json | undefined }): JsonObject {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => !isEmpty(value)));
+export function withoutEmpty<T extends JsonObject>(members: { readonly [Name in keyof T]?: T[Name] | undefined }): Partial<T> {
+  const given: JsonObject = members;
+  // What is left out is what `Partial` lets be absent.
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))) as Partial<T>;
 }
 
 function isEmpty(value: Json | undefined): boolean {

@@ -3,10 +3,11 @@ import type { Drops } from '../extract/drops.ts';
 import type { Facts, RefSource } from '../extract/facts.ts';
 import { pipelineHints, podImages, stepHints, taskHints } from '../extract/materials.ts';
 import type { Item } from '../extract/merge.ts';
-import type { Json } from '../model/json.ts';
+import { nativeInputs } from '../extract/native.ts';
 import { canonical, goText } from '../model/json-text.ts';
 import type { FamilyFacts } from './family.ts';
 import { withoutEmpty } from './invocation.ts';
+import type { ResourceDescriptorJson } from './protos/in-toto.ts';
 import { reencode } from './reencode.ts';
 
 /** What `resolvedDependencies` may hold of an in-toto ResourceDescriptor. */
@@ -22,27 +23,31 @@ export interface Depth {
   readonly steps: boolean;
   /** Children's hints are read: deep inspection. */
   readonly hints: boolean;
+  /** Native artifacts are read. */
+  readonly natives: boolean;
   /** The whole child TaskRun is embedded: build type `slsa-tekton`. */
   readonly embeds: boolean;
 }
 
 /** Dependencies of a TaskRun; its own definition comes first and takes no part in the de-duplication (chains-provenance 5.3). */
-export function taskDependencies(run: Facts, depth: Depth, drops: Drops): readonly Json[] {
+export function taskDependencies(run: Facts, depth: Depth, drops: Drops): readonly ResourceDescriptorJson[] {
   const others = [
     ...podImages(run, drops).map(unnamed),
     ...(depth.steps ? [...stepHints(run, drops).map(input), ...stepActions(run)] : []),
     ...taskHints(run, drops).map(input),
+    ...(depth.natives ? artifactsOf(run, drops) : []),
   ];
   return [...sourceOf(run.refSource, 'task'), ...unique(others)].map(descriptor);
 }
 
 /** Dependencies of a PipelineRun (chains-provenance 5.4). */
-export function pipelineDependencies({ run, executed }: FamilyFacts, depth: Depth, drops: Drops): readonly Json[] {
+export function pipelineDependencies({ run, executed }: FamilyFacts, depth: Depth, drops: Drops): readonly ResourceDescriptorJson[] {
   const all = [
     ...sourceOf(run.refSource, 'pipeline'),
     ...executed.flatMap((child) => childDependencies(child, depth, drops)),
     ...(depth.steps && depth.hints ? executed.flatMap((child) => stepHints(child, drops).map(input)) : []),
     ...pipelineHints(run, depth.hints ? executed : [], drops).map(input),
+    ...(depth.natives && depth.hints ? executed.flatMap((child) => artifactsOf(child, drops)) : []),
   ];
   return unique(all).map(descriptor);
 }
@@ -60,6 +65,11 @@ function unnamed({ name, digest }: Item): Dependency {
 
 function input(item: Item): Dependency {
   return { ...unnamed(item), name: 'inputs/result' };
+}
+
+/** Native inputs, under the name that hints have with `artifact` for `result`. */
+function artifactsOf(run: Facts, drops: Drops): readonly Dependency[] {
+  return nativeInputs(run, drops).map((item) => ({ ...unnamed(item), name: 'inputs/artifact' }));
 }
 
 function sourceOf(source: RefSource | undefined, name: string): readonly Dependency[] {
@@ -101,6 +111,6 @@ function unique(dependencies: readonly Dependency[]): readonly Dependency[] {
   });
 }
 
-function descriptor({ name, uri, digest, content }: Dependency): Json {
-  return withoutEmpty({ content, digest, name, uri });
+function descriptor({ name, uri, digest, content }: Dependency): ResourceDescriptorJson {
+  return withoutEmpty<ResourceDescriptorJson>({ content, digest, name, uri });
 }

@@ -3,16 +3,17 @@ import { fullName, parseRepository } from '../extract/reference.ts';
 import type { Image, Subject } from '../model/artifact.ts';
 import { parseSha256 } from '../model/digest.ts';
 import type { Drops } from '../extract/drops.ts';
-import type { Json } from '../model/json.ts';
 import { canonical } from '../model/json-text.ts';
 import type { Payload } from '../model/work.ts';
+import type { ProvenanceJson, StatementJson } from './protos/in-toto.ts';
+import type { ProvenanceV02Json } from './slsa-v02.ts';
 
 /** An in-toto statement before it is written. */
 export interface Statement {
   readonly type: 'https://in-toto.io/Statement/v0.1' | 'https://in-toto.io/Statement/v1';
   readonly subjects: readonly Subject[];
   readonly predicateType: string;
-  readonly predicate: Json;
+  readonly predicate: ProvenanceJson | ProvenanceV02Json;
 }
 
 /**
@@ -20,12 +21,13 @@ export interface Statement {
  * no white space (chains-provenance 9.2 to 9.4).
  */
 export function payloadOf(statement: Statement, drops: Drops): Payload {
-  const subjects = statement.subjects.map(subjectText);
+  const { type, subjects, predicateType, predicate } = statement;
+  const whole = { _type: type, subject: subjects, predicateType, predicate } satisfies Required<StatementJson>;
   const members = [
-    `"_type":${canonical(statement.type)}`,
-    ...(subjects.length === 0 ? [] : [`"subject":[${subjects.join(',')}]`]),
-    `"predicateType":${canonical(statement.predicateType)}`,
-    `"predicate":${canonical(statement.predicate)}`,
+    `"_type":${canonical(whole._type)}`,
+    ...(subjects.length === 0 ? [] : [`"subject":[${subjects.map(subjectText).join(',')}]`]),
+    `"predicateType":${canonical(whole.predicateType)}`,
+    `"predicate":${canonical(whole.predicate)}`,
   ];
   return {
     payloadType: 'application/vnd.in-toto+json',

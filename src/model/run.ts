@@ -61,6 +61,8 @@ export type Child =
 
 export interface ChildReference {
   readonly kind: string;
+  /** Absent when the reference has none. */
+  readonly apiVersion?: string;
   readonly name: string;
   readonly pipelineTaskName: string;
 }
