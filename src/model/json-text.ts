@@ -5,8 +5,8 @@ import { isList, isRawNumber, type Json, type JsonObject } from './json.ts';
 interface Style {
   /** Members ascending by UTF-8 bytes; otherwise as the object has them. */
   readonly sorted: boolean;
-  /** Numbers with the text they were received with; otherwise as the nearest double. */
-  readonly exact: boolean;
+  /** Numbers beyond the range of doubles are refused. */
+  readonly finite: boolean;
   /** `<`, `>`, `&`, U+2028 and U+2029 as escapes, as Go's ordinary encoder does. */
   readonly html: boolean;
 }
@@ -14,24 +14,28 @@ interface Style {
 /** Deeper input is an attack or a mistake: Tekton's own types nest less than 20 levels. */
 const maxDepth = 1000;
 
-/** Members sorted at every level, numbers as doubles: what stands inside a predicate. Throws `TerminalError` `json.*`. */
+/**
+ * Members sorted at every level: what stands inside a predicate. Numbers stay as they were received: Tekton Chains writes the nearest double,
+ * which is what a reader makes of either text (Q-32). A number that no double is near (`1e400`) is refused, because readers differ in what
+ * they make of it. Throws `TerminalError` `json.*`.
+ */
 export function canonical(value: Json): string {
-  return write(value, { sorted: true, exact: false, html: false }, 0);
+  return write(value, { sorted: true, finite: true, html: false }, 0);
 }
 
 /** Members sorted at every level, numbers as received: the text that a param or result of an odd type becomes. */
 export function sortedText(value: Json): string {
-  return write(value, { sorted: true, exact: true, html: false }, 0);
+  return write(value, { sorted: true, finite: false, html: false }, 0);
 }
 
 /** Members in the given order, numbers as received. */
 export function orderedText(value: Json): string {
-  return write(value, { sorted: false, exact: true, html: false }, 0);
+  return write(value, { sorted: false, finite: false, html: false }, 0);
 }
 
 /** As Go's ordinary JSON encoder writes a struct: members in the given order, numbers exact, HTML characters escaped (9.6). */
 export function goText(value: Json): string {
-  return write(value, { sorted: false, exact: true, html: true }, 0);
+  return write(value, { sorted: false, finite: false, html: true }, 0);
 }
 
 /** Ascending by UTF-8 bytes, which is by code point; JavaScript's own order differs above U+FFFF. */
@@ -61,7 +65,7 @@ function write(value: Json, style: Style, depth: number): string {
     for (const element of value) text += (text === '' ? '' : ',') + write(element, style, depth + 1);
     return `[${text}]`;
   }
-  if (isRawNumber(value)) return style.exact ? value.rawJSON : numberText(Number(value.rawJSON));
+  if (isRawNumber(value)) return rawText(value.rawJSON, style);
   return writeObject(value, style, depth);
 }
 
@@ -82,6 +86,11 @@ function namesOf(value: JsonObject, sorted: boolean): readonly string[] {
   const isGiven = !sorted && !(first >= 0x30 && first <= 0x39);
   if (isGiven || names.every((name, index) => index === 0 || compareUtf8(names[index - 1] ?? '', name) < 0)) return names;
   return names.sort(compareUtf8);
+}
+
+function rawText(text: string, { finite }: Style): string {
+  if (finite) numberText(Number(text));
+  return text;
 }
 
 /** The shortest round-trip form, as ECMAScript prints it, but for negative zero (9.4). */
