@@ -166,7 +166,7 @@ describe('a controller in a cluster', () => {
   });
 
   it('hands over to the replica that stands by, within 15 seconds', async () => {
-    await using second = await cluster.startController([], 'controller-1');
+    await using second = await cluster.startController([], { identity: 'controller-1' });
     await controller[Symbol.asyncDispose]();
     await create('handed');
     await complete('handed');

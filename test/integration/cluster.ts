@@ -19,7 +19,15 @@ export interface Cluster extends AsyncDisposable {
   /** PEM file of the key that the Secret holds. */
   readonly publicKey: string;
   /** Starts the controller as its own process, with the ServiceAccount's token, the Secret as files, and the same name each time. */
-  startController(flags?: readonly string[], identity?: string): Promise<Controller>;
+  startController(flags?: readonly string[], how?: How): Promise<Controller>;
+}
+
+export interface How {
+  /** Name of the Pod, which is who it is among others; default `controller-0`. */
+  readonly identity?: string;
+  /** The program, default that of the checkout as it is. */
+  readonly program?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Controller extends RunningServer {
@@ -41,7 +49,7 @@ export async function startCluster(data: Readonly<Record<string, string>>, audit
     api,
     dir,
     publicKey,
-    startController: async (flags = [], identity = 'controller-0') => await startController(api, { ...pod, dir, flags, identity }),
+    startController: async (flags = [], how = {}) => await startController(api, { ...pod, dir, flags, ...how }),
     [Symbol.asyncDispose]: async () => await life.disposeAsync(),
   };
 }
@@ -117,9 +125,10 @@ async function podFiles(api: ApiServer, dir: string): Promise<{ readonly account
 
 async function startController(
   api: ApiServer,
-  pod: { readonly account: string; readonly dir: string; readonly flags: readonly string[]; readonly identity: string },
+  pod: { readonly account: string; readonly dir: string; readonly flags: readonly string[] } & How,
 ): Promise<Controller> {
   const { hostname, port } = new URL(api.url);
+  const { identity = 'controller-0' } = pod;
   const server = await startServer({
     name: 'controller',
     file: process.execPath,
@@ -127,12 +136,12 @@ async function startController(
     args: ([listen]) => {
       const program = [
         '--max-semi-space-size=2',
-        path.join(root, 'src/cli/chainsmith.ts'),
+        pod.program ?? path.join(root, 'src/cli/chainsmith.ts'),
         'controller',
         '--listen',
         `127.0.0.1:${listen}`,
       ];
-      const journal = `journal.url=sqlite://${path.join(pod.dir, pod.identity, 'journal.db')}`;
+      const journal = `journal.url=sqlite://${path.join(pod.dir, identity, 'journal.db')}`;
       const keys = `signers.x509.directory=${path.join(pod.dir, 'signing-secrets')}`;
       return [...program, '--service-account-dir', pod.account, '--set', journal, '--set', keys, ...pod.flags];
     },
@@ -140,8 +149,9 @@ async function startController(
       KUBERNETES_SERVICE_HOST: hostname,
       KUBERNETES_SERVICE_PORT: port,
       SYSTEM_NAMESPACE: systemNamespace,
-      POD_NAME: pod.identity,
+      POD_NAME: identity,
       PATH: process.env['PATH'] ?? '',
+      ...pod.env,
     },
     readyUrl: ([listen]) => `http://127.0.0.1:${listen}/readyz`,
     isReady: (status) => status === 200,
