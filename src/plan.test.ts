@@ -53,6 +53,64 @@ describe('plan', () => {
       unread: [],
     });
   });
+  it('takes out what must not be published, and says how often', () => {
+    const spec = {
+      params: [
+        { name: 'password', value: 'correct horse' },
+        { name: 'url', value: 'https://h/?p=correct horse' },
+      ],
+    };
+    const secretive = { run: runOf('TaskRun', { ...taskRun, spec }), children: [] };
+    const { family: clean, redacted, works } = plan(secretive, { ...options, redact: { ...options.redact, params: ['pass*'] } });
+    const [work] = works;
+    assert.ok(work);
+
+    assert.equal(redacted, 2);
+    assert.doesNotMatch(Buffer.from(payloadOf(work, clean, options.format).bytes).toString('utf8'), /correct horse/);
+  });
+  it('drops a hint that is redacted', () => {
+    const made = plan(family, { ...options, redact: { ...options.redact, results: ['IMAGES'] } });
+
+    assert.deepEqual(
+      made.works.map(({ key }) => key),
+      ['taskrun-u1'],
+    );
+    assert.deepEqual(
+      made.dropped.map(({ rule, result }) => [rule, result]),
+      [['extract.redacted', 'status.results[IMAGES]']],
+    );
+  });
+  it('refuses a run with a drop when it is told to, and names a few of them with their fixes', () => {
+    const results = Array.from({ length: 7 }, (_, index) => ({ name: `${index}_IMAGE_URL`, value: 'r.io/a' }));
+    const dropping = { run: runOf('TaskRun', { ...taskRun, status: { results } }), children: [] };
+    const why = (index: number) =>
+      `status.results[${index}_IMAGE_URL]: the result "${index}_IMAGE_DIGEST" that belongs to it is missing or empty`;
+
+    assert.throws(() => plan(dropping, { ...options, onDropped: 'fail' }), {
+      code: 'extract.dropped',
+      message: `Cannot attest "ci/build": extract.on-dropped is "fail" and these cannot be used: ${[0, 1, 2, 3, 4].map(why).join('; ')}; and 2 more`,
+      fix: `${[0, 1, 2, 3, 4].map((index) => `Write the result "${index}_IMAGE_DIGEST"`).join('; ')}; or set extract.on-dropped to "record"`,
+    });
+    assert.equal(plan(dropping, options).works.length, 1);
+  });
+  it('refuses it for what only the payload drops, too, and nothing else', () => {
+    const status = { steps: [{ name: 's', imageID: '' }] };
+    const cancelled = { run: runOf('TaskRun', { ...taskRun, status }), children: [] };
+
+    assert.throws(() => plan(cancelled, { ...options, onDropped: 'fail' }), { code: 'extract.dropped' });
+    assert.equal(
+      plan({ run: runOf('TaskRun', { ...taskRun, status: {} }), children: [] }, { ...options, onDropped: 'fail' }).works.length,
+      1,
+    );
+  });
+  it('signs the images among native artifacts, when they are read', () => {
+    const artifacts = { outputs: [{ name: 'a', buildOutput: true, values: [{ uri: 'oci://r.io/app', digest: { sha256: hex } }] }] };
+    const native = { run: runOf('TaskRun', { ...taskRun, status: { artifacts } }), children: [] };
+    const keys = (nativeArtifacts: boolean) =>
+      plan(native, { ...options, format: { ...options.format, nativeArtifacts } }).works.map(({ key }) => key);
+
+    assert.deepEqual([keys(true), keys(false)], [['taskrun-u1', `r.io/app@sha256:${hex}`], ['taskrun-u1']]);
+  });
   it('takes a format only for what it can describe', () => {
     const artifacts = { ...options.artifacts, oci: { ...options.artifacts.oci, format: 'in-toto' } };
 

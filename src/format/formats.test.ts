@@ -162,7 +162,7 @@ describe('names that objects inherit', () => {
 
 describe('a child that is no TaskRun, or is gone', () => {
   const references = [
-    { kind: 'CustomRun', name: 'wait', pipelineTaskName: 'w' },
+    { kind: 'CustomRun', apiVersion: 'tekton.dev/v1beta1', name: 'wait', pipelineTaskName: 'w' },
     { kind: 'TaskRun', name: 'lost', pipelineTaskName: 'l' },
   ] as const;
   const children = [
@@ -178,18 +178,20 @@ describe('a child that is no TaskRun, or is gone', () => {
     const statement = JSON.parse(Buffer.from(payloadOf(family, 'in-toto', options).bytes).toString('utf8')) as Statement;
     assert.deepEqual(statement.predicate.buildConfig?.unresolved, told);
   });
-  it('stands among the by-products of v1', () => {
-    const statement = JSON.parse(Buffer.from(payloadOf(family, 'slsa/v2alpha4', options).bytes).toString('utf8')) as Statement;
-    const found = statement.predicate.runDetails?.byproducts.filter(({ name }) => name.startsWith('pipelineRunChildren/')) ?? [];
-    assert.deepEqual(
-      found.map(({ content }) => JSON.parse(Buffer.from(content, 'base64').toString('utf8')) as unknown),
-      told,
-    );
-    assert.deepEqual(
-      found.map(({ name }) => name),
-      ['pipelineRunChildren/wait', 'pipelineRunChildren/lost'],
-    );
-  });
+  for (const format of ['slsa/v2alpha3', 'slsa/v2alpha4']) {
+    it(`stands among the by-products of ${format}`, () => {
+      const statement = JSON.parse(Buffer.from(payloadOf(family, format, options).bytes).toString('utf8')) as Statement;
+      const found = statement.predicate.runDetails?.byproducts.filter(({ name }) => name.startsWith('pipelineRunChildren/')) ?? [];
+      assert.deepEqual(
+        found.map(({ content }) => JSON.parse(Buffer.from(content, 'base64').toString('utf8')) as unknown),
+        told,
+      );
+      assert.deepEqual(
+        found.map(({ name }) => name),
+        ['pipelineRunChildren/wait', 'pipelineRunChildren/lost'],
+      );
+    });
+  }
 });
 
 interface Statement {
