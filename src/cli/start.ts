@@ -105,7 +105,7 @@ async function linesOf(
 ): Promise<readonly string[]> {
   const places = receipts.flatMap((receipt) => receipt.places);
   const what = envelope.kind === 'dsse' ? 'attestation' : 'signature  ';
-  const where = places.map(({ address }) => `  ${what}  ${plain(address)}`);
+  const where = places.map(({ address }) => `  ${what}  ${plain(address.replace(layout, shown(layout)))}`);
   if (envelope.kind !== 'dsse') return where;
   const [image] = envelope.filing.images;
   const type =
