@@ -2,7 +2,7 @@ import { at, objectsAt, textAt } from '../model/json.ts';
 import { digestMap } from './digest.ts';
 import { redactedDrop, type Drops } from './drops.ts';
 import { hintsOf, type Facts, type Hint } from './facts.ts';
-import { isMarker } from './marker.ts';
+import { isHidden } from './marker.ts';
 import type { Item } from './merge.ts';
 import { stringOf, valueOf } from './value.ts';
 
@@ -18,7 +18,7 @@ export function gitOfTask(facts: Facts, drops: Drops): readonly Item[] {
 /** The git source of a PipelineRun: only with both a commit and a url. */
 export function gitOfPipeline(facts: Facts, drops: Drops): readonly Item[] {
   const { url, commit, where } = lastOf(sourcesOf(facts, 'pipelineSpec'));
-  if (isHidden(url, commit, where, drops)) return [];
+  if (dropHidden(url, commit, where, drops)) return [];
   if (url !== '' && commit !== '') return [itemOf(url, commit, where, drops)];
   if (url !== '' || commit !== '') dropHalf(url, commit, where, drops);
   return [];
@@ -30,7 +30,7 @@ export function gitOfPipeline(facts: Facts, drops: Drops): readonly Item[] {
  */
 export function gitOf(hints: readonly Hint[], drops: Drops): readonly Item[] {
   const { url, commit, where } = lastOf(hints);
-  if (isHidden(url, commit, where, drops)) return [];
+  if (dropHidden(url, commit, where, drops)) return [];
   if (commit === '' || url === '') dropHalf(url, commit, where, drops);
   return commit === '' ? [] : [itemOf(url, commit, where, drops)];
 }
@@ -61,9 +61,9 @@ function sourcesOf({ spec, status, results }: Facts, specMember: 'taskSpec' | 'p
   return [...defaultHints, ...hintsOf(objectsAt(spec, 'params'), 'spec.params'), ...results];
 }
 
-function isHidden(url: string, commit: string, where: string, drops: Drops): boolean {
-  if (!isMarker(url) && !isMarker(commit)) return false;
-  drops.add({ result: where, value: isMarker(url) ? url : commit, ...redactedDrop });
+function dropHidden(url: string, commit: string, where: string, drops: Drops): boolean {
+  if (!isHidden(url) && !isHidden(commit)) return false;
+  drops.add({ result: where, value: isHidden(url) ? url : commit, ...redactedDrop });
   return true;
 }
 

@@ -1,7 +1,7 @@
 import { redactedDrop, type Drops } from './drops.ts';
 import { parseDigest, type NamedDigest } from './digest.ts';
 import type { Hint } from './facts.ts';
-import { isMarker } from './marker.ts';
+import { isHidden } from './marker.ts';
 import { trim } from './trim.ts';
 import { stringOf } from './value.ts';
 
@@ -38,7 +38,7 @@ export function pairsOf(results: readonly Hint[], uriSuffix: string, digestSuffi
       drops.add({ result: where, value: '', rule: 'extract.empty-hint', why, fix: 'Write a non-empty string to the result' });
       continue;
     }
-    if (isMarker(text)) {
+    if (isHidden(text)) {
       drops.add({ result: where, value: text, ...redactedDrop });
       continue;
     }
@@ -75,7 +75,7 @@ function locate({ value, where }: Hint, drops: Drops): Located | undefined {
   }
   const uri = ownText(value.members, 'uri');
   const text = ownText(value.members, 'digest');
-  if (isMarker(uri) || isMarker(text)) {
+  if (isHidden(uri) || isHidden(text)) {
     drops.add({ result: where, value: JSON.stringify({ uri, digest: text }), ...redactedDrop });
     return undefined;
   }

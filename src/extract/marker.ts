@@ -15,6 +15,11 @@ export function isMarker(text: string): boolean {
   return whole.test(text);
 }
 
+/** Does a name, place or digest begin with a marker, so that nothing is left that it could be found by? One in the middle hides a password. */
+export function isHidden(text: string): boolean {
+  return text.trimStart().startsWith(prefix);
+}
+
 /** Is any of it a marker? */
 export function holdsMarker(text: string): boolean {
   return text.includes(prefix);

@@ -5,7 +5,7 @@ import { parseDigest } from './digest.ts';
 import { redactedDrop, type Drops } from './drops.ts';
 import type { Facts } from './facts.ts';
 import { asRepository } from './images.ts';
-import { isMarker } from './marker.ts';
+import { isHidden } from './marker.ts';
 import { mergeItems, type Item } from './merge.ts';
 import { fullName, parseReference } from './reference.ts';
 import { trim } from './trim.ts';
@@ -98,7 +98,7 @@ function itemsOf({ artifact, where }: Listed, drops: Drops): readonly Item[] {
   return values.flatMap((value): readonly Item[] => {
     if (!isObject(value)) return dropped(where, value, 'want an object with uri and digest', drops);
     const uri = trim(textAt(value, 'uri'));
-    if (isMarker(uri)) {
+    if (isHidden(uri)) {
       drops.add({ result: where, value: uri, ...redactedDrop });
       return [];
     }
