@@ -19,11 +19,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   // Pure: values in, values out.
   extract: ['model'],
   format: ['model', 'extract'],
+  lint: ['model', 'extract'],
   config: ['model', ...tools, ...rooms],
 };
 /** Files directly under src that decide, and do nothing: they may see what is pure. */
 const pureFiles = ['decide.ts', 'plan.ts', 'per-image.ts', 'outcome.ts', 'breakers.ts', 'errors.ts'];
-const pureAreas = ['model', 'extract', 'format'];
+const pureAreas = ['model', 'extract', 'format', 'lint'];
 /** The only modules of Node in pure code: hashing and parsing keys are functions of values. */
 const pureModules = ['node:crypto', 'node:util'];
 

@@ -9,6 +9,7 @@ import { configCommand } from './config.ts';
 import { controllerCommand } from './controller.ts';
 import { newCommand, runProgram } from './io.ts';
 import { keysCommand, type OpenKube } from './keys.ts';
+import { lintCommand } from './lint.ts';
 import { processIo } from './process-io.ts';
 import { startCommand } from './start.ts';
 import { verifyCommand } from './verify.ts';
@@ -31,6 +32,7 @@ const program = newCommand(io, 'chainsmith')
   .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(logLevels).default(defaultLevel))
   .addCommand(controllerCommand(io))
   .addCommand(attestCommand(io))
+  .addCommand(lintCommand(io))
   .addCommand(verifyCommand(io))
   .addCommand(keysCommand(io, openKube))
   .addCommand(configCommand(io))
