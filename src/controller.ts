@@ -100,6 +100,7 @@ export class Controller {
     const decision = this.#decide(run);
     const isHeldBack = run.isDeleting && isHeld(run);
     if (isHeldBack && decision.kind === 'attest') this.#limitHold(run, ctx);
+    if (!isHeldBack) this.#endHold(run.uid);
     if (decision.kind === 'attest') this.#queue.add(run.uid, { kind: 'known', run }, decision.lane);
     else if (isOpen || decision.kind === 'release' || (decision.kind === 'wait' && decision.hold)) {
       this.#queue.add(run.uid, { kind: 'known', run }, 'live');
@@ -242,9 +243,9 @@ export class Controller {
     this.#holds.delete(uid);
   }
 
+  /** Not its hold: a pass may end after the deletion of its run began, and only the run itself says that it is no longer held. */
   #forget(uid: string): void {
     this.#attempts.delete(uid);
-    this.#endHold(uid);
   }
 }
 

@@ -34,6 +34,8 @@ interface ControllerOptions extends ConfigFlags {
 
 const configMapName = 'chains-config';
 const leaseName = 'chainsmith-controller';
+/** Take-over within 15 s, also on a machine that is busy: 10 s until a silent holder counts as gone, 2 s until that is noticed. */
+const leaseTimes = { durationMs: 10_000, renewWithinMs: 7_000 };
 /** A change of the ConfigMap is in force within this time. One small GET costs the API server less than a millisecond. */
 const lookMs = 3_000;
 
@@ -103,7 +105,9 @@ async function inCluster(setting: Setting & { readonly stack: AsyncDisposableSta
     source: openKubernetesSource(client, { namespaces: [...config.namespaces] }),
     recorder: openKubernetesRecorder(client, { instance: identity }),
     changes: (inner) => changes({ client, namespace, version: first.version, read }, inner),
-    ...(options.lease && { lead: async (inner: Context) => await acquireLease(client, { namespace, name: leaseName, identity }, inner) }),
+    ...(options.lease && {
+      lead: async (inner: Context) => await acquireLease(client, { namespace, name: leaseName, identity, ...leaseTimes }, inner),
+    }),
   };
 }
 

@@ -193,6 +193,6 @@ function pathOf({ namespace, name }: Settings): string {
 }
 
 /** RFC 3339 with six digits, as Go's MicroTime wants it. */
-export function microTime(date: Date): string {
+function microTime(date: Date): string {
   return date.toISOString().replace('Z', '000Z');
 }

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from '@pro
 import type { RunKind } from '../model/run.ts';
 
 /** What a run can end an attempt with; the label `outcome`. */
-export type RunOutcome = 'signed' | 'skipped' | 'retry' | 'failed';
+type RunOutcome = 'signed' | 'skipped' | 'retry' | 'failed';
 
 /** Causes of Tekton Chains' `error_type` label (chains-controller 6.1). */
 export type ErrorType = 'payload_creation' | 'signing' | 'storage' | 'tlog' | 'record';
