@@ -176,6 +176,7 @@ export class Controller {
     ctx.logger[level]({ err: error, attempt: attempts.count + 1, outcome: outcome.kind }, 'attempt failed');
     let isWritten = false;
     try {
+      if (outcome.code === 'journal.full') await this.#makeRoom(now, ctx);
       if (outcome.kind === 'failed') await this.#giveUp(item, outcome, ctx);
       else if (outcome.kind === 'retry') await this.#postpone(item, outcome, attempts, ctx);
       isWritten = true;
@@ -186,6 +187,12 @@ export class Controller {
     if (outcome.kind === 'failed' && isWritten) return this.#forget(id.uid);
     const afterMs = outcome.kind === 'retry' ? outcome.afterMs : settings.retry.maxDelayMs;
     this.#queue.addAfter(id.uid, item, 'retry', afterMs);
+  }
+
+  /** What is finished is marked on its run; the journal's copy of it is a convenience that ends where work begins. */
+  async #makeRoom(now: number, ctx: Context): Promise<void> {
+    const runs = await this.#parts.journal.prune({ finishedBefore: now - 10 * 60_000, maxRuns: 1_000 });
+    ctx.logger.warn({ runs }, 'the journal is full: forgot what ended more than ten minutes ago');
   }
 
   /** The mark is Tekton Chains' own, its counter of tries included (chains-controller 1.11). */
