@@ -12,7 +12,11 @@ export class Drops {
   readonly #seen = new Map<string, Drop>();
 
   add(drop: Drop): void {
-    const short = drop.value.length > 200 ? { ...drop, value: drop.value.slice(0, 200).toWellFormed() } : drop;
+    // A name is part of the place, and may be of any length.
+    const isLong = drop.value.length > 200 || drop.result.length > 400;
+    const short = isLong
+      ? { ...drop, value: drop.value.slice(0, 200).toWellFormed(), result: drop.result.slice(0, 400).toWellFormed() }
+      : drop;
     const key = `${short.result}\n${short.rule}\n${short.value}`;
     // Bounded, because a run has bounded results but strangers write them: 1000 reasons are enough to start mending.
     if (this.#seen.size < 1000 && !this.#seen.has(key)) this.#seen.set(key, short);

@@ -10,8 +10,10 @@ import type { StepJson, TaskJson } from './slsa-v02.ts';
 
 /** `steps` of a TaskRun: each state with the first spec step of its name (chains-provenance 7.3). */
 export function buildSteps({ status, steps }: Facts): readonly StepJson[] {
+  // The first of a name counts, so the last one that is put in is the first of the list.
   const specSteps = objectsAt(status, 'taskSpec', 'steps');
-  return steps.map(({ name, imageID }) => stepOf(specSteps.find((step) => textAt(step, 'name') === name) ?? {}, name, imageID));
+  const byName = new Map(specSteps.toReversed().map((step) => [textAt(step, 'name'), step]));
+  return steps.map(({ name, imageID }) => stepOf(byName.get(name) ?? {}, name, imageID));
 }
 
 function stepOf(specStep: JsonObject, name: string, imageID: string): StepJson {
@@ -86,7 +88,8 @@ function pairedSteps({ status, steps, isComplete }: Facts): readonly StepJson[] 
 }
 
 function afterOf(task: JsonObject, last: string): readonly string[] {
-  const after = [...textsOf(at(task, 'runAfter'))];
-  for (const name of resultReferences(task)) if (!after.includes(name)) after.push(name);
+  const given = textsOf(at(task, 'runAfter'));
+  const known = new Set(given);
+  const after = [...given, ...new Set(resultReferences(task).filter((name) => !known.has(name)))];
   return after.length === 0 && last !== '' ? [last] : after;
 }
