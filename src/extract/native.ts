@@ -112,7 +112,7 @@ const gitDigest = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /** The usable entries of a digest map, normalised; the others are dropped. */
 function digestOf(map: Json | undefined, where: string, drops: Drops): Readonly<Record<string, string>> {
-  const good: readonly (readonly [string, string])[] = (isObject(map) ? Object.entries(map) : []).flatMap(([algorithm, given]) => {
+  const good = (isObject(map) ? Object.entries(map) : []).flatMap(([algorithm, given]): readonly (readonly [string, string])[] => {
     const hex = typeof given === 'string' ? trim(given) : '';
     // in-toto's name for a commit, which has one of two lengths.
     if (algorithm === 'gitCommit' && gitDigest.test(hex)) return [[algorithm, hex] as const];

@@ -214,6 +214,17 @@ describe('redact', () => {
     assert.equal(redact(familyOf(object), off).count, 0);
   });
 
+  it('knows an AWS secret key by its name', () => {
+    const key = 'aB3+'.repeat(10);
+    const env = [
+      { name: 'AWS_SECRET_ACCESS_KEY', value: key },
+      { name: 'OTHER', value: key },
+    ];
+    const [clean] = objectsOf(redact(familyOf({ status: { taskSpec: { steps: [{ env }] } } }), { ...off, tokenShapes: true }).family);
+
+    assert.deepEqual(clean?.['status'], { taskSpec: { steps: [{ env: [{ name: 'AWS_SECRET_ACCESS_KEY', value: mark(key) }, env[1]] }] } });
+  });
+
   it('salts with what is configured, else with the run', () => {
     const family = familyOf({ spec: { params: [{ name: 'p', value: secret }] } });
     const valueOf = (given: Family, salt: string): Json | undefined =>

@@ -3,7 +3,7 @@ import { orderedText, sortedText } from '../model/json-text.ts';
 import type { Literals } from './literals.ts';
 import { isMarker, markerOf } from './marker.ts';
 import { isNamed, isReference, valueMembers, type RedactOptions } from './redact-names.ts';
-import { withoutTokens } from './token-shapes.ts';
+import { isSecretPair, withoutTokens } from './token-shapes.ts';
 
 /** Deeper than anything that is ever written: the writers refuse 1000 levels, and a value stands at most ten deeper in a run. */
 export const maxDepth = 1_100;
@@ -85,7 +85,8 @@ export class RedactionPass {
     for (const [index, item] of list.entries()) {
       const name = isObject(item) ? (item['name'] ?? item['key']) : undefined;
       this.#path.push(`[${typeof name === 'string' ? name : index}]`);
-      const hidden = isNamed(item, member, this.#options) ? this.#named(item) : item;
+      const isSecret = isNamed(item, member, this.#options) || (this.#options.tokenShapes && isPair(item));
+      const hidden = isSecret ? this.#named(item) : item;
       const done = this.#value(hidden, member, isDigest, depth + 1);
       this.#path.pop();
       if (done !== item) (clean ??= [...list])[index] = done;
@@ -144,6 +145,13 @@ export class RedactionPass {
     if (this.#places.size < maxPlaces) this.#places.add(this.#path.join('.').replaceAll('.[', '[').slice(0, 300));
     return markerOf(value, this.#salt);
   }
+}
+
+/** An environment variable, param or result that its name makes a secret. */
+function isPair(item: Json): item is JsonObject {
+  if (!isObject(item)) return false;
+  const { name, value } = item;
+  return typeof name === 'string' && typeof value === 'string' && isSecretPair(name, value);
 }
 
 function isText(value: Json | undefined): boolean {

@@ -68,6 +68,11 @@ export const tokenShapes: readonly TokenShape[] = [
   },
 ];
 
+/** Is the value a secret because of what it is called? An AWS secret key has no look of its own. */
+export function isSecretPair(name: string, value: string): boolean {
+  return /^aws[_-]?secret[_-]?(?:access[_-]?)?key$/i.test(name) && /^[A-Za-z0-9/+]{40}$/.test(value);
+}
+
 /**
  * The signs of all shapes in one, each beginning with its rarest letter and looking back from there, so that one letter in twenty is looked
  * at twice: four times as fast as the signs one after the other, and every text of every run is asked.
@@ -82,7 +87,7 @@ const anySign = new RegExp(
     'v(?<=hv)[sbr]\\.',
     'ya29\\.',
     '=(?<=sig=)',
-    '[wW](?<=[aA][wW])[sS]_?[sS]',
+    '[wW](?<=[aA][wW])[sS][_-]?[sS]',
     '[\\\\"](?<=auth[\\\\"]|token[\\\\"])',
     'V(?<=PRIV)ATE KEY',
     'k(?<=slack)\\.com',
