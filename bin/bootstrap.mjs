@@ -24,6 +24,7 @@ const programs = {
   docs: ['src/config/docs.ts'],
   bench: ['bench/bench.ts'],
   servers: ['test/servers/build.ts'],
+  protos: ['test/protos/generate.ts'],
   format: ['node_modules/oxfmt/bin/oxfmt', '.'],
 };
 
