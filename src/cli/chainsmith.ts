@@ -8,6 +8,7 @@ import { attestCommand } from './attest.ts';
 import { configCommand } from './config.ts';
 import { controllerCommand } from './controller.ts';
 import { newCommand, runProgram } from './io.ts';
+import { explainCommand } from './explain.ts';
 import { keysCommand, type OpenKube } from './keys.ts';
 import { lintCommand } from './lint.ts';
 import { processIo } from './process-io.ts';
@@ -34,6 +35,7 @@ const program = newCommand(io, 'chainsmith')
   .addCommand(attestCommand(io))
   .addCommand(lintCommand(io))
   .addCommand(verifyCommand(io))
+  .addCommand(explainCommand(io))
   .addCommand(keysCommand(io, openKube))
   .addCommand(configCommand(io))
   .addCommand(startCommand(io));

@@ -7,9 +7,7 @@ import { sentenceOfFinding } from '../config/finding.ts';
 import { dataLayer, type Layer } from '../config/layers.ts';
 import { readConfig } from '../config/read.ts';
 import { TerminalError } from '../errors.ts';
-import { openInCluster } from '../kube/auth.ts';
-import { openKubeClient, type KubeClient } from '../kube/client.ts';
-import { openKubeconfig } from '../kube/kubeconfig.ts';
+import type { KubeClient, RequestDone } from '../kube/client.ts';
 import { acquireLease } from '../kube/lease.ts';
 import { getConfigMap } from '../kube/objects.ts';
 import { runService, type Service } from '../main.ts';
@@ -19,6 +17,7 @@ import { openKubernetesRecorder } from '../record/kubernetes.ts';
 import { journalOnly } from '../record/recorder.ts';
 import { openDirectorySource } from '../watch/directory.ts';
 import { openKubernetesSource } from '../watch/kubernetes.ts';
+import { openClient } from './cluster-client.ts';
 import { newCommand, type Io } from './io.ts';
 import { configOfLayers, givenLayers, surroundingsOf, withConfigFlags, type ConfigFlags } from './settings.ts';
 
@@ -91,7 +90,11 @@ function overFolder({ options, environment, layers, metrics }: Setting, io: Io, 
 
 async function inCluster(setting: Setting & { readonly stack: AsyncDisposableStack }, io: Io, ctx: Context): Promise<Composed> {
   const { options, environment, layers, metrics, stack } = setting;
-  const client = stack.use(await openClient(setting, ctx));
+  const onRequest = ({ verb, resource, status, durationMs }: RequestDone): void => {
+    metrics.kubeRequests.inc({ verb, resource, status: String(status) });
+    if (verb !== 'watch') metrics.kubeRequestSeconds.observe({ verb }, durationMs / 1_000);
+  };
+  const client = stack.use(await openClient({ ...options, environment, onRequest }, ctx));
   const namespace = environment.systemNamespace;
   const first = await configMapLayer(client, namespace, ctx);
   if (first.layer === undefined)
@@ -109,34 +112,6 @@ async function inCluster(setting: Setting & { readonly stack: AsyncDisposableSta
       lead: async (inner: Context) => await acquireLease(client, { namespace, name: leaseName, identity, ...leaseTimes }, inner),
     }),
   };
-}
-
-async function openClient({ options, environment, metrics }: Setting, ctx: Context): Promise<KubeClient> {
-  const { cluster } = environment;
-  const path = options.kubeconfig ?? (cluster === undefined ? environment.kubeconfig : undefined);
-  if (path === undefined && cluster === undefined) {
-    throw new TerminalError('kube.config', 'Cannot find a cluster: this is not a Pod, and no kubeconfig is given', {
-      fix: 'give --kubeconfig FILE, or --source dir:PATH to take runs from a folder',
-    });
-  }
-  const access =
-    path !== undefined || cluster === undefined
-      ? await openKubeconfig({ path: path ?? '' }, ctx)
-      : await openInCluster(
-          {
-            host: cluster.host,
-            port: String(cluster.port),
-            ...(options.serviceAccountDir !== undefined && { serviceAccountDir: options.serviceAccountDir }),
-          },
-          ctx,
-        );
-  return openKubeClient({
-    access,
-    onRequest: ({ verb, resource, status, durationMs }) => {
-      metrics.kubeRequests.inc({ verb, resource, status: String(status) });
-      if (verb !== 'watch') metrics.kubeRequestSeconds.observe({ verb }, durationMs / 1_000);
-    },
-  });
 }
 
 interface Looked {

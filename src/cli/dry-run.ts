@@ -5,10 +5,10 @@ import { familyOf } from '../family.ts';
 import type { Drop } from '../model/artifact.ts';
 import { orderedText } from '../model/json-text.ts';
 import { parseJson, type Json, type JsonObject } from '../model/json.ts';
-import { idOf, type Family } from '../model/run.ts';
+import { idOf, runKinds, type Family } from '../model/run.ts';
 import type { Payload, Work } from '../model/work.ts';
 import type { Context } from '../observe/context.ts';
-import { payloadOf, plan, planOptionsOf } from '../plan.ts';
+import { payloadOf, plan, planOptionsOf, runKeyOf, type Plan } from '../plan.ts';
 import { plain, styleOf, type Io } from './io.ts';
 import { eachRun } from './run-files.ts';
 
@@ -34,7 +34,16 @@ export async function dryRun(config: Config, options: DryRunOptions, io: Io, ctx
       return;
     }
     const family = await familyOf(run, children, ctx);
-    const { family: clean, works, disabled, dropped, unread } = plan(family, planOptionsOf(config));
+    const planned = planOf(family, config);
+    if (planned.kind === 'failed') {
+      failed += 1;
+      const artifact = runKinds[run.kind].artifact;
+      const { format, signer, stores } = config.artifacts[artifact];
+      const work: Work = { key: runKeyOf(run), shortKey: runKeyOf(run), artifact, format, signer, stores, image: undefined };
+      say({ file, family, work, result: planned, dropped: [] }, io);
+      return;
+    }
+    const { family: clean, works, disabled, dropped, unread } = planned.plan;
     for (const work of works) {
       const result = made(work, clean, config);
       if (result.kind === 'failed') failed += 1;
@@ -59,6 +68,18 @@ interface Said {
   readonly result: Result;
   /** Of the plan, for a work that failed; a payload has its own. */
   readonly dropped: readonly Drop[];
+}
+
+/** A run that is refused whole (`extract.on-dropped: fail`, say) hides no other. */
+function planOf(
+  family: Family,
+  config: Config,
+): { readonly kind: 'planned'; readonly plan: Plan } | (Result & { readonly kind: 'failed' }) {
+  try {
+    return { kind: 'planned', plan: plan(family, planOptionsOf(config)) };
+  } catch (error) {
+    return { kind: 'failed', code: codeOf(error), message: sentenceOf(error) };
+  }
 }
 
 function made(work: Work, family: CleanFamily, { format, limits }: Config): Result {

@@ -18,7 +18,18 @@ export interface KubernetesSourceOptions {
   readonly settings?: Partial<ReflectorSettings>;
 }
 
-type Key = Omit<RunId, 'uid'>;
+/** A run by its name, whatever its UID. */
+export type RunKey = Omit<RunId, 'uid'>;
+
+/** One GET; undefined when there is no such run. Throws `kube.protocol` when the answer is no run. */
+export async function fetchRun(client: KubeClient, key: RunKey, ctx: Context): Promise<Run | undefined> {
+  const { kind, namespace, name } = key;
+  const object = await getObject(client, { resource: runKinds[kind].plural, namespace, name }, ctx);
+  if (object === undefined) return undefined;
+  const read = slimOf(object, kind);
+  if (read.kind === 'slim') return runOf(read.run, object);
+  throw new TransientError('kube.protocol', `Cannot get ${kind} "${namespace}/${name}": ${read.why}`, { dependency: 'kube' });
+}
 
 /**
  * The runs of a cluster. Slim records of all, whole objects of those that completed and are not yet marked, so that getting one of them
@@ -38,20 +49,11 @@ export function openKubernetesSource(client: KubeClient, options: KubernetesSour
     (kind) => new Reflector({ client, kind, known: known[kind], namespaces, settings }),
   );
 
-  const keptOf = (key: Key): Run | undefined => {
+  const keptOf = (key: RunKey): Run | undefined => {
     const slim = known[key.kind].get(key.namespace, key.name);
     const line = slim && bodies.get(slim.uid, slim.resourceVersion);
     return slim && line && runIn(line, slim);
   };
-  const fetched = async (key: Key, ctx: Context): Promise<Run | undefined> => {
-    const { kind, namespace, name } = key;
-    const object = await getObject(client, { resource: runKinds[kind].plural, namespace, name }, ctx);
-    if (object === undefined) return undefined;
-    const read = slimOf(object, kind);
-    if (read.kind === 'slim') return runOf(read.run, object);
-    throw new TransientError('kube.protocol', `Cannot get ${kind} "${namespace}/${name}": ${read.why}`, { dependency: 'kube' });
-  };
-
   return {
     get lastEventAt() {
       return Math.min(...reflectors.map((reflector) => reflector.lastEventAt));
@@ -67,12 +69,12 @@ export function openKubernetesSource(client: KubeClient, options: KubernetesSour
       await Promise.all(reflectors.map(async (reflector) => await reflector.run(ctx)));
     },
     async get(id, ctx, how) {
-      const run = (how?.isFresh === true ? undefined : keptOf(id)) ?? (await fetched(id, ctx));
+      const run = (how?.isFresh === true ? undefined : keptOf(id)) ?? (await fetchRun(client, id, ctx));
       return run?.uid === id.uid ? run : undefined;
     },
     async child(parent, name, ctx) {
       const key = { kind: 'TaskRun', namespace: parent.namespace, name } as const;
-      return keptOf(key) ?? (await fetched(key, ctx));
+      return keptOf(key) ?? (await fetchRun(client, key, ctx));
     },
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { run } from '../servers/command.ts';
 import { startFaultProxy, type FaultProxy } from '../servers/fault-proxy.ts';
 import { until } from '../servers/process.ts';
 import { startRegistry, type Registry } from '../servers/registry.ts';
@@ -163,6 +164,18 @@ describe('a controller in a cluster', () => {
       'take the mark off',
     );
     await signed('hopeless');
+  });
+
+  it('is explained by the command line, from the cluster and with its configuration', async () => {
+    await create('asked');
+    await complete('asked');
+    await signed('asked');
+    const cli = [new URL('../../src/cli/chainsmith.ts', import.meta.url).pathname, 'explain', '--kubeconfig', cluster.api.kubeconfig];
+
+    const { code, stdout, stderr } = await run(process.execPath, [...cli, 'ci/asked']);
+
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^signed {2}TaskRun ci\/asked\n[^]*slsa\/v2alpha4 taskrun-/);
   });
 
   it('hands over to the replica that stands by, within 15 seconds', async () => {
