@@ -3,12 +3,13 @@ import { isAbsolute, relative } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { formats, formatOf } from '../format/formats.ts';
-import type { LintOptions } from '../lint/finding.ts';
+import type { LintOptions, Report } from '../lint/finding.ts';
 import { fix } from '../lint/fix.ts';
 import { lint } from '../lint/lint.ts';
+import { ruleOf } from '../lint/rules.ts';
 import { sourceOf, type Source } from '../lint/source.ts';
 import { listRunFiles } from '../watch/run-listing.ts';
-import { newCommand, plain, type Io } from './io.ts';
+import { newCommand, plain, type ExitCode, type Io } from './io.ts';
 import { jsonReport, sarifReport, textReport } from './lint-report.ts';
 import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
 
@@ -21,7 +22,7 @@ interface Flags extends ConfigFlags {
 
 const reports = { text: textReport, json: jsonReport, sarif: sarifReport } as const;
 
-/** `chainsmith lint`: 0 nothing found, 1 something, which a broken file is too, 2 bad usage or configuration. */
+/** `chainsmith lint`: 0 nothing found, or only notes; 1 something, which a broken file is too; 2 bad usage or configuration. */
 export function lintCommand(io: Io): Command {
   const command = newCommand(io, 'lint')
     .description('say what of Tasks, Pipelines and runs would be a subject or a material, what nearly is one, and how to mend it')
@@ -37,22 +38,28 @@ export function lintCommand(io: Io): Command {
       const fixed = fix(sources, options);
       writeFixed(sources, fixed.sources, io);
       io.stderr.write(reports[flags.format](fixed.report, io.stderr, io));
-      io.end(fixed.report.findings.length === 0 ? 0 : 1);
+      io.end(codeOf(fixed.report));
       return;
     }
     const report = lint(sources, options);
     if (report.judged.length === 0) io.stderr.write('there are no Tekton objects to look at\n');
     io.stdout.write(reports[flags.format](report, io.stdout, io));
-    io.end(report.findings.length === 0 ? 0 : 1);
+    io.end(codeOf(report));
   });
 }
 
-function optionsOf({ artifacts, format: { deepInspection, hints } }: Config, flags: Flags): LintOptions {
+/** A note asks for nothing to be done. */
+function codeOf({ findings }: Report): ExitCode {
+  return findings.every(({ rule }) => ruleOf(rule).level === 'note') ? 0 : 1;
+}
+
+function optionsOf({ artifacts, format: { deepInspection, hints, nativeArtifacts } }: Config, flags: Flags): LintOptions {
   const isStrict = (name: string): boolean => formatOf(name) === formats['provenance-v1-steps'];
   return {
     deepInspection: deepInspection || flags.deepInspection,
     strict: { TaskRun: isStrict(artifacts.taskrun.format), PipelineRun: isStrict(artifacts.pipelinerun.format) },
     hints,
+    nativeArtifacts,
   };
 }
 

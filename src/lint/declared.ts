@@ -47,7 +47,7 @@ export interface Judgement {
 }
 
 /** As Tekton fills it in: an object when it has properties, otherwise a string. */
-export function declaredOf(result: JsonObject): Declared {
+function declaredOf(result: JsonObject): Declared {
   const properties = at(result, 'properties');
   const members = isObject(properties) ? Object.keys(properties) : [];
   const type = textAt(result, 'type');

@@ -1,6 +1,7 @@
 import type { HintRule } from '../extract/mapping.ts';
 import type { JsonObject } from '../model/json.ts';
-import { positionOf, type LintObject, type Path, type Position } from './source.ts';
+import type { Position } from './position.ts';
+import { positionOf, type LintObject, type Path } from './source.ts';
 
 /** What of the configuration changes the judgement. */
 export interface LintOptions {
@@ -10,6 +11,8 @@ export interface LintOptions {
   readonly strict: { readonly TaskRun: boolean; readonly PipelineRun: boolean };
   /** `extract.hints` */
   readonly hints: readonly HintRule[];
+  /** `extract.native-artifacts` */
+  readonly nativeArtifacts: boolean;
 }
 
 export interface Finding extends Position {

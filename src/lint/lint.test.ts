@@ -5,7 +5,7 @@ import { lint } from './lint.ts';
 import { rules } from './rules.ts';
 import { sourceOf } from './source.ts';
 
-const options: LintOptions = { deepInspection: false, strict: { TaskRun: false, PipelineRun: false }, hints: [] };
+const options: LintOptions = { deepInspection: false, strict: { TaskRun: false, PipelineRun: false }, hints: [], nativeArtifacts: false };
 const strict: LintOptions = { ...options, strict: { TaskRun: true, PipelineRun: true } };
 const deep: LintOptions = { ...options, deepInspection: true };
 

@@ -1,7 +1,7 @@
 export type Level = 'error' | 'warning' | 'note';
 
 export interface Rule {
-  /** `error`: a subject, material or signature is lost. `warning`: probably. `note`: only told. */
+  /** `error`: a subject, material or signature is lost. `warning`: probably. `note`: only told, for nothing is wrong. */
   readonly level: Level;
   readonly summary: string;
   /** What is fixed first: later fixes look at what earlier ones left. Undefined for what a person must mend. */
@@ -45,6 +45,6 @@ export function ruleOf(name: string): Rule {
   return isRuleName(name) ? rules[name] : { level: 'warning', summary: 'A type hint that is not used' };
 }
 
-export function isRuleName(name: string): name is RuleName {
+function isRuleName(name: string): name is RuleName {
   return Object.hasOwn(rules, name);
 }

@@ -5,6 +5,7 @@ import { imagesToSign } from '../extract/images.ts';
 import { taskNamesOf } from '../extract/mapping.ts';
 import { pipelineHints, podImages, stepHints, taskHints } from '../extract/materials.ts';
 import { mergeItems, type Item } from '../extract/merge.ts';
+import { nativeInputs, nativeOutputs } from '../extract/native.ts';
 import { nearMisses } from '../extract/near-misses.ts';
 import { looseSubjects, strictSubjects, strictTaskSubjects } from '../extract/subjects.ts';
 import { truncations } from '../extract/truncation.ts';
@@ -59,11 +60,13 @@ interface Made {
   readonly silent: readonly { readonly rule: string; readonly path: Path; readonly message: string; readonly fix: string }[];
 }
 
-function ofTask(facts: Facts, drops: Drops, { strict }: LintOptions): Made {
+function ofTask(facts: Facts, drops: Drops, options: LintOptions): Made {
+  const isStrict = options.strict.TaskRun;
   imagesToSign(facts.results, drops);
-  const subjects = strict.TaskRun ? strictTaskSubjects(facts, drops) : looseSubjects(facts.results, drops);
-  const materials = [...podImages(facts, drops), ...(strict.TaskRun ? stepHints(facts, drops) : []), ...taskHints(facts, drops)];
-  return { subjects, materials, silent: [] };
+  const subjects = isStrict ? strictTaskSubjects(facts, drops) : looseSubjects(facts.results, drops);
+  const materials = [...podImages(facts, drops), ...(isStrict ? stepHints(facts, drops) : []), ...taskHints(facts, drops)];
+  const natives = nativesOf([facts], drops, { isStrict, isRead: options.nativeArtifacts });
+  return { subjects: [...subjects, ...natives.subjects], materials: [...materials, ...natives.materials], silent: [] };
 }
 
 interface With {
@@ -75,21 +78,36 @@ interface With {
 function ofPipeline(facts: Facts, drops: Drops, { children, options }: With): Made {
   const ofChildren = new Drops();
   const executed = executedChildren(tasksWithChildren(facts, children));
+  const observed = options.deepInspection ? executed : [];
   const isStrict = options.strict.PipelineRun;
   const own = (isStrict ? strictSubjects : looseSubjects)(facts.results, drops);
   const theirs = executed.flatMap((child) => (isStrict ? strictTaskSubjects(child, ofChildren) : looseSubjects(child.results, ofChildren)));
   pipelineHints(facts, [], drops);
-  const observed = options.deepInspection ? executed : [];
   const ran = executed.flatMap((child) => [...podImages(child, ofChildren), ...sourceOf(child)]);
   const materials = [...sourceOf(facts), ...ran, ...pipelineHints(facts, observed, ofChildren)];
-  const subjects = options.deepInspection ? [...own, ...theirs] : own;
-  const isSilent = subjects.length === 0 && theirs.length > 0;
-  const message = `the run has no subject, although its TaskRuns made ${theirs
-    .map(({ name }) => name)
-    .slice(0, 5)
-    .join(', ')}`;
+  const natives = nativesOf([...observed, facts], ofChildren, { isStrict, isRead: options.nativeArtifacts });
+  const subjects = [...own, ...(options.deepInspection ? theirs : []), ...natives.subjects];
+  const silent = subjects.length === 0 && theirs.length > 0 ? [withoutSubject(theirs)] : [];
+  return { subjects, materials: [...materials, ...natives.materials], silent };
+}
+
+function withoutSubject(theirs: readonly Item[]): Made['silent'][number] {
+  const names = theirs.map(({ name }) => name).slice(0, 5);
+  const message = `the run has no subject, although its TaskRuns made ${names.join(', ')}`;
   const fix = 'Make the results of the tasks results of the pipeline, or set artifacts.pipelinerun.enable-deep-inspection to "true"';
-  return { subjects, materials, silent: isSilent ? [{ rule: 'lint.unsurfaced', path: ['status'], message, fix }] : [] };
+  return { rule: 'lint.unsurfaced', path: ['status'], message, fix };
+}
+
+interface Reading {
+  readonly isStrict: boolean;
+  readonly isRead: boolean;
+}
+
+/** Tekton's own artifacts (TEP-0147), where the configuration reads them. */
+function nativesOf(told: readonly Facts[], drops: Drops, { isStrict, isRead }: Reading): Omit<Made, 'silent'> {
+  if (!isRead) return { subjects: [], materials: [] };
+  const outputs = told.flatMap((run) => nativeOutputs(run, drops)).filter(({ isBuildOutput }) => isBuildOutput || !isStrict);
+  return { subjects: outputs.map(({ name, digest }) => ({ name, digest })), materials: told.flatMap((run) => nativeInputs(run, drops)) };
 }
 
 function sourceOf({ refSource }: Facts): readonly Item[] {

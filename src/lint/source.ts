@@ -1,14 +1,9 @@
 import { isMap, isNode, isScalar, isSeq, parseAllDocuments, visit, type Document, type Node, type Tags } from 'yaml';
 import { at, isList, isObject, textAt, type Json, type JsonObject } from '../model/json.ts';
+import { positionsOf, type Position } from './position.ts';
 
 /** Members and indexes from the root of a document. */
 export type Path = readonly (string | number)[];
-
-/** Lines and columns count from 1; columns are UTF-16 units. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
 
 export interface Problem extends Position {
   readonly message: string;
@@ -170,13 +165,10 @@ export function nodeAt({ tree, path: own }: LintObject, path: Path): Node | unde
   return walk(tree.root, [...own, ...path], true);
 }
 
-/** Where a path is written, or else the nearest of what it is in. `text` is looked for from there on. */
-export function positionOf(object: LintObject, path: Path, find?: { readonly text: string; readonly source: string }): Position {
-  const { tree } = object;
-  const node = walk(tree.root, [...object.path, ...path], false);
-  const [start, , end] = node?.range ?? [0, 0, 0];
-  const found = find === undefined ? -1 : find.source.slice(tree.base + start, tree.base + end).indexOf(find.text);
-  return tree.positionAt(tree.base + start + Math.max(0, found));
+/** Where a path is written, or else the nearest of what it is in. */
+export function positionOf({ tree, path: own }: LintObject, path: Path): Position {
+  const [start] = walk(tree.root, [...own, ...path], false)?.range ?? [0];
+  return tree.positionAt(tree.base + start);
 }
 
 function walk(root: Node | null, path: Path, isExact: boolean): Node | undefined {
@@ -191,18 +183,4 @@ function walk(root: Node | null, path: Path, isExact: boolean): Node | undefined
     here = next;
   }
   return isNode(here) ? here : undefined;
-}
-
-function positionsOf(text: string): (offset: number) => Position {
-  const starts = [0];
-  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) starts.push(end + 1);
-  return (offset) => {
-    let [low, high] = [0, starts.length];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle;
-    }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
-  };
 }
