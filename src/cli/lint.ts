@@ -53,13 +53,14 @@ function codeOf({ findings }: Report): ExitCode {
   return findings.every(({ rule }) => ruleOf(rule).level === 'note') ? 0 : 1;
 }
 
-function optionsOf({ artifacts, format: { deepInspection, hints, nativeArtifacts } }: Config, flags: Flags): LintOptions {
+function optionsOf({ artifacts, format: { deepInspection, hints, nativeArtifacts }, redact }: Config, flags: Flags): LintOptions {
   const isStrict = (name: string): boolean => formatOf(name) === formats['provenance-v1-steps'];
   return {
     deepInspection: deepInspection || flags.deepInspection,
     strict: { TaskRun: isStrict(artifacts.taskrun.format), PipelineRun: isStrict(artifacts.pipelinerun.format) },
     hints,
     nativeArtifacts,
+    hidden: [...redact.params, ...redact.results],
   };
 }
 

@@ -13,6 +13,8 @@ export interface LintOptions {
   readonly hints: readonly HintRule[];
   /** `extract.native-artifacts` */
   readonly nativeArtifacts: boolean;
+  /** Names, as globs, of params and results whose values are not shown: `redact.params` and `redact.results`. */
+  readonly hidden: readonly string[];
 }
 
 export interface Finding extends Position {

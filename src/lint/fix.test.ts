@@ -7,7 +7,13 @@ import { fix } from './fix.ts';
 import { lint } from './lint.ts';
 import { sourceOf } from './source.ts';
 
-const options: LintOptions = { deepInspection: false, strict: { TaskRun: false, PipelineRun: false }, hints: [], nativeArtifacts: false };
+const options: LintOptions = {
+  deepInspection: false,
+  strict: { TaskRun: false, PipelineRun: false },
+  hints: [],
+  nativeArtifacts: false,
+  hidden: [],
+};
 
 function fixed(text: string, chosen: LintOptions = options): string {
   return fix([sourceOf('f', text)], chosen).sources[0]?.text ?? '';

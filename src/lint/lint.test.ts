@@ -5,7 +5,13 @@ import { lint } from './lint.ts';
 import { rules } from './rules.ts';
 import { sourceOf } from './source.ts';
 
-const options: LintOptions = { deepInspection: false, strict: { TaskRun: false, PipelineRun: false }, hints: [], nativeArtifacts: false };
+const options: LintOptions = {
+  deepInspection: false,
+  strict: { TaskRun: false, PipelineRun: false },
+  hints: [],
+  nativeArtifacts: false,
+  hidden: [],
+};
 const strict: LintOptions = { ...options, strict: { TaskRun: true, PipelineRun: true } };
 const deep: LintOptions = { ...options, deepInspection: true };
 
@@ -469,6 +475,20 @@ describe('lint', () => {
 
     assert.deepEqual(outputs(text), []);
     assert.deepEqual(outputs(text, deep), ['subject IMAGE_URL and IMAGE_DIGEST']);
+  });
+
+  it('shows no token, no password and no value that is to be redacted', () => {
+    const token = `ghp_${'a'.repeat(36)}`;
+    const text = taskRun(
+      `    - {name: image_url, value: ${token}}\n    - {name: secret_IMAGE_URL, value: hunter2}\n    - {name: CHAINS-GIT_URL, value: "https://me:hunter2@git.example/a"}\n    - {name: CHAINS-GIT_COMMIT, value: ${'c'.repeat(40)}}\n`,
+    );
+
+    const report = JSON.stringify(lint([sourceOf('f', text)], { ...options, hidden: ['secret*'] }), (name, value: unknown) =>
+      name === 'edits' ? [] : value,
+    );
+
+    assert.match(report, /image_url/);
+    assert.doesNotMatch(report, /hunter2|ghp_/);
   });
 
   it('names the rules for extract.hints that a known task needs', () => {

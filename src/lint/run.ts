@@ -1,6 +1,7 @@
 import { executedChildren, tasksWithChildren } from '../extract/children.ts';
 import { Drops } from '../extract/drops.ts';
 import { factsOf, type Facts } from '../extract/facts.ts';
+import { matchesGlob } from '../extract/glob.ts';
 import { imagesToSign } from '../extract/images.ts';
 import { taskNamesOf } from '../extract/mapping.ts';
 import { pipelineHints, podImages, stepHints, taskHints } from '../extract/materials.ts';
@@ -8,7 +9,9 @@ import { mergeItems, type Item } from '../extract/merge.ts';
 import { nativeInputs, nativeOutputs } from '../extract/native.ts';
 import { nearMisses } from '../extract/near-misses.ts';
 import { looseSubjects, strictSubjects, strictTaskSubjects } from '../extract/subjects.ts';
+import { withoutTokens } from '../extract/token-shapes.ts';
 import { truncations } from '../extract/truncation.ts';
+import type { Drop } from '../model/artifact.ts';
 import { at, isList, objectsAt, textAt, type JsonObject } from '../model/json.ts';
 import { findingAt, type Finding, type LintOptions, type Output } from './finding.ts';
 import { rulesFor, textOfRules } from './known-tasks.ts';
@@ -35,9 +38,9 @@ export function lintRun(object: LintObject, others: readonly LintObject[], optio
       ? ofTask(facts, drops, options)
       : ofPipeline(facts, drops, { children: childrenOf(object, others, options), options });
   const places = placesOf(object);
-  const findings = drops.all.map(({ result, why, fix, rule, value }) => {
-    const shown = value === '' ? '' : ` = ${JSON.stringify(value.slice(0, 80))}`;
-    return findingAt(rule, object, places.get(result) ?? ['status'], { message: `${result}${shown}: ${why}`, fix });
+  const findings = drops.all.map((drop) => {
+    const message = `${drop.result}${valueText(drop, options)}: ${drop.why}`;
+    return findingAt(drop.rule, object, places.get(drop.result) ?? ['status'], { message, fix: drop.fix });
   });
   const outputs = [
     ...mergeItems(made.subjects).map((item) => ({ role: 'subject', what: textOf(item) }) as const),
@@ -176,8 +179,15 @@ function placesOf({ value }: LintObject): ReadonlyMap<string, Path> {
   return places;
 }
 
+/** What is found goes to logs of CI: no token, no password in a URL, and no value of a name that is to be redacted. */
+function valueText({ result, value }: Drop, { hidden }: LintOptions): string {
+  const names = [...result.matchAll(/\[([^[\]]*)\]/g)].map(([, name = '']) => name);
+  if (value === '' || names.some((name) => hidden.some((glob) => matchesGlob(glob, name)))) return '';
+  return ` = ${JSON.stringify(withoutTokens(value, () => '***').slice(0, 80))}`;
+}
+
 function textOf({ name, digest }: Item): string {
-  return `${name}@${Object.entries(digest)
+  return `${withoutTokens(name, () => '***')}@${Object.entries(digest)
     .map(([algorithm, hex]) => `${algorithm}:${hex}`)
     .join(',')}`;
 }

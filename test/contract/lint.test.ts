@@ -187,7 +187,7 @@ const expected: Readonly<Record<keyof typeof tasks, Expected>> = {
 };
 
 function optionsOf(hints: readonly HintRule[] = [], isStrict = false): LintOptions {
-  return { deepInspection: false, strict: { TaskRun: isStrict, PipelineRun: isStrict }, hints, nativeArtifacts: false };
+  return { deepInspection: false, strict: { TaskRun: isStrict, PipelineRun: isStrict }, hints, nativeArtifacts: false, hidden: [] };
 }
 
 function told(text: string, options: LintOptions) {

@@ -15,6 +15,7 @@ function foretold(row: GoldenRow): readonly string[] | undefined {
     strict: { TaskRun: isStrict, PipelineRun: isStrict },
     hints: [],
     nativeArtifacts: false,
+    hidden: [],
   };
   // Lint finds children by their references; the corpus gives them beside the run, whatever they are called.
   const names = row.children.map((_, index) => `child-${index}`);
