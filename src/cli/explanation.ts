@@ -28,10 +28,15 @@ export function journalled(run: KnownRun): Explanation {
   const verdicts = { open: 'waiting', signed: 'signed', failed: 'failed', skipped: 'skipped' } as const;
   const attempts = run.attempts === 0 ? [] : [`${run.attempts} attempts so far`];
   return {
-    ...{ kind: run.id.kind, namespace: run.id.namespace, name: run.id.name, verdict: verdicts[run.state] },
+    kind: run.id.kind,
+    namespace: run.id.namespace,
+    name: run.id.name,
+    verdict: verdicts[run.state],
     why: [...(run.reason === undefined ? [] : [run.reason]), ...attempts],
     works: run.works.map(({ key, format, payload, receipts }) => ({
-      ...{ key, format, subjects: payload.subjects.map((subject) => subject.name) },
+      key,
+      format,
+      subjects: payload.subjects.map((subject) => subject.name),
       stores: receipts.map(
         ({ receipt, provenAt }) => `${receipt.places[0]?.address ?? receipt.store}${provenAt === undefined ? '' : ', proven'}`,
       ),
@@ -54,7 +59,7 @@ export function explanationOf(family: Family, config: Config): Explanation {
 }
 
 function reasonsOf(run: Run, decision: Decision): readonly string[] {
-  if (run.slim.signed === 'true') return ['it is marked signed: every store gave the bytes back and they verified'];
+  if (run.slim.signed === 'true') return ['it is marked signed; the mark is a word, "chainsmith verify" is the proof'];
   if (decision.kind === 'wait') return ['it has not completed yet'];
   if (run.slim.signed === 'failed') return [`${decision.kind === 'skip' ? decision.reason : 'marked failed'}; why stands in its Events`];
   return decision.kind === 'attest' ? ['it is covered, complete and unmarked: the controller signs it'] : [decision.reason];

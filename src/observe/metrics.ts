@@ -1,9 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import type { RunKind } from '../model/run.ts';
 
-/** What a run can end an attempt with; the label `outcome`. */
-type RunOutcome = 'signed' | 'skipped' | 'retry' | 'failed';
-
 /** Causes of Tekton Chains' `error_type` label (chains-controller 6.1). */
 export type ErrorType = 'payload_creation' | 'signing' | 'storage' | 'tlog' | 'record';
 
@@ -18,7 +15,7 @@ export interface RunMetrics {
 /** Every metric of the process, built once; labels come from unions or from the tables, never from input. */
 export interface Metrics {
   readonly runs: Readonly<Record<RunKind, RunMetrics>>;
-  /** Attempts by how they ended. */
+  /** Attempts by how they ended: the labels are members of the union `Outcome` and error codes. */
   readonly attempts: Counter<'kind' | 'outcome' | 'code'>;
   readonly queueDepth: Gauge<'lane'>;
   /** Completion of a run to its `signed`, in seconds; live runs only. */
