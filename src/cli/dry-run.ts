@@ -3,6 +3,7 @@ import { codeOf, sentenceOf, TerminalError } from '../errors.ts';
 import type { CleanFamily } from '../extract/redact.ts';
 import { familyOf } from '../family.ts';
 import type { Drop } from '../model/artifact.ts';
+import { payloadTypes } from '../model/dsse.ts';
 import { orderedText } from '../model/json-text.ts';
 import { parseJson, type Json, type JsonObject } from '../model/json.ts';
 import { idOf, runKinds, type Family } from '../model/run.ts';
@@ -98,10 +99,11 @@ function made(work: Work, family: CleanFamily, { format, limits }: Config): Resu
 function sayJson({ file, family, work, result, dropped }: Said, io: Io): void {
   const { kind, namespace, name, uid } = idOf(family.run);
   const { artifact, key, format } = work;
+  const payloadType = artifact === 'oci' ? payloadTypes.simpleSigning : payloadTypes.inToto;
   const body: JsonObject =
     result.kind === 'made'
       ? { payloadType: result.payload.payloadType, payload: statementOf(result.payload), dropped: result.payload.dropped.map(dropOf) }
-      : { error: { code: result.code, message: result.message }, dropped: dropped.map(dropOf) };
+      : { payloadType, error: { code: result.code, message: result.message }, dropped: dropped.map(dropOf) };
   io.stdout.write(`${orderedText({ file, kind, namespace, name, uid, artifact, key, format, ...body })}\n`);
 }
 

@@ -44,7 +44,7 @@ describe('bootstrap.mjs', () => {
 
     assert.deepEqual(
       { code, stderr },
-      { code: 2, stderr: 'Cannot run "strat": want one of start, chainsmith, test, check, golden, docs, bench, servers, format\n' },
+      { code: 2, stderr: 'Cannot run "strat": want one of start, chainsmith, test, check, golden, docs, bench, servers, protos, format\n' },
     );
   });
 
