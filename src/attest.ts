@@ -77,7 +77,7 @@ export async function attest(family: Family, how: How, rooms: Rooms, ctx: Contex
 export interface How {
   /** What the journal said when it admitted the run. */
   readonly known: KnownRun;
-  /** The run may have been carried before by a process whose journal is lost: stores are asked before anything is signed (P3). */
+  /** An earlier life, whose journal is lost, may have carried the run: stores are asked before what the journal has no envelope of is signed (P3). */
   readonly mayExist: boolean;
   /** The run was finished, and its mark taken off: what was stored is stored again, should it be gone. */
   readonly isAgain: boolean;

@@ -68,7 +68,7 @@ async function known(seen: SlimRun, lane: QueueLane, passing: Passing, ctx: Cont
   const run = await source.get(seen, ctx, { isFresh: isAgain });
   if (run === undefined) return await gone(seen, undefined, passing, ctx);
   if (decide(run.slim, decideContext(passing)).kind !== 'attest') return entry?.state === 'open' ? overtaken(seen, undefined) : idle;
-  return await carry(run, { lane, isAgain, mayExist: lane !== 'live' && entry === undefined }, passing, ctx);
+  return await carry(run, { lane, isAgain, mayExist: lane !== 'live' }, passing, ctx);
 }
 
 interface How {
@@ -103,7 +103,7 @@ async function gone(id: RunId, last: Run | undefined, passing: Passing, ctx: Con
   if (last !== undefined && decide(last.slim, decideContext(passing)).kind === 'attest') {
     const known = await journal.admit({ id: idOf(last), lane: 'live', at: Date.now(), snapshot: undefined });
     const family = await familyOf(last, source, ctx);
-    return signed(await attest(family, { known, isAgain: false, mayExist: entry === undefined }, rooms, ctx));
+    return signed(await attest(family, { known, isAgain: false, mayExist: true }, rooms, ctx));
   }
   if (entry === undefined) return idle;
   if (entry.works.length > 0) return signed(await resume(entry, rooms, ctx));

@@ -102,12 +102,7 @@ async function attestOne({ run, file, children }: RunInFile, { rooms, config, an
     const before = await rooms.journal.load(run.uid);
     const known = await rooms.journal.admit({ id: idOf(run), lane: 'live', at: Date.now(), snapshot: undefined });
     const family = await familyOf(run, children, ctx);
-    const attested = await attest(
-      family,
-      { known, mayExist: before === undefined, isAgain: before !== undefined && before.state !== 'open' },
-      rooms,
-      ctx,
-    );
+    const attested = await attest(family, { known, mayExist: true, isAgain: before !== undefined && before.state !== 'open' }, rooms, ctx);
     const isEmpty = attested.works.length === 0;
     const end = isEmpty
       ? ({ outcome: 'skipped', code: 'plan.nothing', reason: attested.nothing } as const)

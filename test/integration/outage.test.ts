@@ -141,6 +141,29 @@ describe('a controller whose registry is in trouble', () => {
     );
   });
 
+  it('signs nothing twice when its journal is lost and the registry is away just then', async () => {
+    await using stack = new AsyncDisposableStack();
+    const registry = stack.use(await startRegistry());
+    const proxy = stack.use(await startFaultProxy(registry.host));
+    const place = await newPlace(stack.use(await scratch('lost-away')).dir);
+    const tags = await dropRuns(place, proxy.host, 5);
+    const first = await startController(place);
+    await until('everything to be signed', 60_000, async () => (await counts(registry.host, tags)).every((count) => count === '1/1'));
+    await first[Symbol.asyncDispose]();
+
+    await proxy.set({ kind: 'refuse' });
+    const other = { ...place, flags: place.flags.map((flag) => flag.replace('journal.db', 'another.db')) };
+    const second = stack.use(await startController(other));
+    await until('every run to fail once', 30_000, () => new Set(second.log().match(/default\/run-\d/g)).size === tags.length);
+    await proxy.set({ kind: 'none' });
+    await until('all runs to end', 60_000, () => (second.log().match(/run ended/g) ?? []).length >= tags.length);
+
+    assert.deepEqual(
+      await counts(registry.host, tags),
+      tags.map(() => '1/1'),
+    );
+  });
+
   it('does not start on a journal that another controller has', async () => {
     await using stack = new AsyncDisposableStack();
     const place = await newPlace(stack.use(await scratch('second')).dir);
