@@ -1,7 +1,8 @@
 import { at, objectsAt, textAt } from '../model/json.ts';
 import { digestMap } from './digest.ts';
 import { redactedDrop, type Drops } from './drops.ts';
-import { hintsOf, type Facts, type Hint } from './facts.ts';
+import { hintsOf, type Facts } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { isHidden } from './marker.ts';
 import type { Item } from './merge.ts';
 import { stringOf, valueOf } from './value.ts';

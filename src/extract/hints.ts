@@ -1,6 +1,6 @@
 import { redactedDrop, type Drops } from './drops.ts';
 import { parseDigest, type NamedDigest } from './digest.ts';
-import type { Hint } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { isHidden } from './marker.ts';
 import { trim } from './trim.ts';
 import { stringOf } from './value.ts';

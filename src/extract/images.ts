@@ -1,6 +1,6 @@
 import type { Image } from '../model/artifact.ts';
 import { redactedDrop, type Drops } from './drops.ts';
-import type { Hint } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { classify, pairsOf } from './hints.ts';
 import { holdsMarker } from './marker.ts';
 import { fullName, parseReference } from './reference.ts';

@@ -1,5 +1,5 @@
 import { at, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
-import type { Hint } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { matchesGlob } from './glob.ts';
 import { valueOf } from './value.ts';
 

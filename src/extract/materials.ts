@@ -1,6 +1,7 @@
 import { digestMap } from './digest.ts';
 import type { Drops } from './drops.ts';
-import type { Container, Facts, Hint } from './facts.ts';
+import type { Container, Facts } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { gitOf, gitOfPipeline, gitOfTask } from './git.ts';
 import { objectHintsOf } from './hints.ts';
 import { mergeItems, type Item } from './merge.ts';

@@ -1,5 +1,5 @@
 import type { Drops } from './drops.ts';
-import type { Hint } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { stringOf } from './value.ts';
 
 /** What a name seems to mean, and the hint that does mean it (chains-provenance 3.1). */

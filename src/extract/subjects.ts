@@ -1,7 +1,8 @@
 import type { Subject } from '../model/artifact.ts';
 import { digestMap, parseDigest } from './digest.ts';
 import type { Drops } from './drops.ts';
-import type { Facts, Hint } from './facts.ts';
+import type { Facts } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { classify, objectHintsOf, pairsOf } from './hints.ts';
 import { imagesOf } from './images.ts';
 import { mergeItems, type Item } from './merge.ts';

@@ -1,6 +1,7 @@
 import { objectsAt, textAt } from '../model/json.ts';
 import type { Drops } from './drops.ts';
-import type { Facts, Hint } from './facts.ts';
+import type { Facts } from './facts.ts';
+import type { Hint } from './hint.ts';
 import { isHintName } from './near-misses.ts';
 import { stringOf } from './value.ts';
 

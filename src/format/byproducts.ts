@@ -1,5 +1,6 @@
 import type { Drops } from '../extract/drops.ts';
-import type { Facts, Hint } from '../extract/facts.ts';
+import type { Facts } from '../extract/facts.ts';
+import type { Hint } from '../extract/hint.ts';
 import { classify } from '../extract/hints.ts';
 import type { NativeOutput } from '../extract/native.ts';
 import { jsonOf } from '../extract/value.ts';

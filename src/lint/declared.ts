@@ -1,7 +1,8 @@
 import type { Drop } from '../model/artifact.ts';
 import { at, isObject, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
 import { Drops } from '../extract/drops.ts';
-import { factsOf, type Facts, type Hint } from '../extract/facts.ts';
+import { factsOf, type Facts } from '../extract/facts.ts';
+import type { Hint } from '../extract/hint.ts';
 import { imagesToSign } from '../extract/images.ts';
 import { matchesGlob } from '../extract/glob.ts';
 import type { HintRule } from '../extract/mapping.ts';
