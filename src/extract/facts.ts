@@ -1,7 +1,7 @@
 import { at, isObject, objectsAt, textAt, type Json, type JsonObject } from '../model/json.ts';
 import type { Hint } from './hint.ts';
 import { mappedHints, type HintRule } from './mapping.ts';
-import { valueOf, type Value } from './value.ts';
+import { valueOf } from './value.ts';
 
 export interface RefSource {
   readonly uri: string;
