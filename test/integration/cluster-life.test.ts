@@ -166,6 +166,20 @@ describe('a controller in a cluster', () => {
     await signed('hopeless');
   });
 
+  it('signs a run whose hint cannot be used, and says so in an Event', async () => {
+    await create('short');
+    await complete('short', succeeded({ repository: 'registry.example/a', digest: 'sha256:abc' }));
+    await signed('short');
+    const path = '/api/v1/namespaces/ci/events?fieldSelector=involvedObject.name=short';
+    const events = async () =>
+      ((await cluster.api.call('GET', path)).body as { items: readonly { reason: string; message: string }[] }).items;
+    await until('the Event', 10_000, async () => (await events()).length > 0);
+
+    const [event, ...others] = await events();
+    assert.deepEqual([event?.reason, others], ['HintDropped', []]);
+    assert.match(event?.message ?? '', /IMAGE_DIGEST|IMAGE_URL/);
+  });
+
   it('is explained by the command line, from the cluster and with its configuration', async () => {
     await create('asked');
     await complete('asked');
