@@ -10,7 +10,7 @@ import { dataLayer, environmentLayer, fileLayer, flagLayer } from './layers.ts';
 import { readConfig, type Result } from './read.ts';
 import { keyNames, rowOf, variableOf } from './schema.ts';
 
-const surroundings = { directory: '/work', dockerConfig: undefined, proxy: undefined };
+const surroundings = { directory: '/srv', dockerConfig: undefined, proxy: undefined };
 const read = (data: Record<string, unknown>): Result => readConfig([dataLayer('ConfigMap', data)], surroundings);
 
 function configFrom(result: Result) {
@@ -329,14 +329,14 @@ describe('readConfig', () => {
     const data = { 'storage.oci.repository': 'r.example/x', 'storage.oci.ca-file': 'ca.pem', 'storage.oci.repository.insecure': 'f' };
     const proxy = { https: 'http://proxy.example' };
 
-    const result = readConfig([dataLayer('ConfigMap', data)], { directory: '/work', dockerConfig: '/home/x/.docker', proxy });
+    const result = readConfig([dataLayer('ConfigMap', data)], { directory: '/srv', dockerConfig: '/home/x/.docker', proxy });
 
     const want = {
       layout: 'tags',
       maxResponseBytes: 33_554_432,
       insecure: false,
       repository: 'r.example/x',
-      caFile: '/work/ca.pem',
+      caFile: '/srv/ca.pem',
       proxy,
     };
     assert.deepEqual(configFrom(result).stores.oci, { ...want, dockerConfig: '/home/x/.docker' });

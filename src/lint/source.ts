@@ -1,5 +1,6 @@
-import { isMap, isNode, isScalar, isSeq, parseAllDocuments, visit, type Document, type Node, type Tags } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, parseAllDocuments, type Document, type Node } from 'yaml';
 import { at, isList, isObject, textAt, type Json, type JsonObject } from '../model/json.ts';
+import { asKubectl, repeatedNamesIn } from '../model/yaml.ts';
 import { positionsOf, type Position } from './position.ts';
 
 /** Members and indexes from the root of a document. */
@@ -98,36 +99,6 @@ function pieceOf(text: string, base: number, positionAt: Tree['positionAt']): Pi
     problems.push(problemAt(start, error instanceof Error ? error.message : String(error)));
   }
   return { documents, problems };
-}
-
-/** As `kubectl` reads files: YAML 1.1 (`on` is true), but dates stay text and there is no base 60. */
-const asKubectl = {
-  version: '1.1',
-  customTags: (tags: Tags) =>
-    tags.filter((tag) => typeof tag === 'string' || (!/:(timestamp|binary|omap|pairs|set)$/.test(tag.tag) && tag.format !== 'TIME')),
-  uniqueKeys: false,
-  stringKeys: true,
-  prettyErrors: false,
-  logLevel: 'error',
-} as const;
-
-/** The parser's own check compares every name with every other, which a large map would make last for hours. */
-function repeatedNamesIn(document: Document.Parsed): readonly { readonly offset: number; readonly message: string }[] {
-  const found: { readonly offset: number; readonly message: string }[] = [];
-  visit(document, {
-    Map(_key, map) {
-      const names = new Set<string>();
-      for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        const name = String(key.value);
-        if (names.has(name) && name !== '<<') {
-          found.push({ offset: key.range?.[0] ?? 0, message: `the key "${name.slice(0, 100)}" stands twice in one map` });
-        }
-        names.add(name);
-      }
-    },
-  });
-  return found;
 }
 
 /** Through JSON text, which has no word for what Kubernetes cannot take either: it becomes null. */

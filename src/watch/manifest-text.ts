@@ -1,5 +1,6 @@
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Document, type Tags } from 'yaml';
+import { isMap, isNode, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { parseJson, type Json } from '../model/json.ts';
+import { asKubectl, repeatedNamesIn } from '../model/yaml.ts';
 import { outlineOf } from './json-outline.ts';
 
 /** Something wrong with a text; lines and columns count from 1. */
@@ -84,7 +85,7 @@ function yamlPieceOf(text: string, firstLine: number): Documents {
   const problems: Problem[] = [];
   let start = 0;
   try {
-    for (const document of parseAllDocuments(text, { ...asKubectl, lineCounter: lines })) {
+    for (const document of parseAllDocuments(text, { ...asKubectl, intAsBigInt: true, lineCounter: lines })) {
       start = document.contents?.range[0] ?? 0;
       const faults = [...document.errors.map(({ pos, message }) => ({ offset: pos[0], message })), ...repeatedNamesIn(document)];
       problems.push(...faults.slice(0, maxProblems).map(({ offset, message }) => problemAt(offset, message)));
@@ -96,41 +97,6 @@ function yamlPieceOf(text: string, firstLine: number): Documents {
     problems.push(problemAt(start, error instanceof Error ? error.message : String(error)));
   }
   return { documents, problems };
-}
-
-/** As `kubectl` reads files: YAML 1.1 (0644 is octal, `on` is true), but dates stay text and there is no base 60. */
-const asKubectl = {
-  version: '1.1',
-  customTags: (tags: Tags) => tags.filter(isKnownToKubectl),
-  intAsBigInt: true,
-  uniqueKeys: false,
-  stringKeys: true,
-  prettyErrors: false,
-  logLevel: 'error',
-} as const;
-
-function isKnownToKubectl(tag: Tags[number]): boolean {
-  if (typeof tag === 'string') return true;
-  return !/:(timestamp|binary|omap|pairs|set)$/.test(tag.tag) && tag.format !== 'TIME';
-}
-
-/** The parser's own check compares every name with every other, which a large map would make last for hours. */
-function repeatedNamesIn(document: Document.Parsed): readonly { readonly offset: number; readonly message: string }[] {
-  const found: { readonly offset: number; readonly message: string }[] = [];
-  visit(document, {
-    Map(_key, map) {
-      const names = new Set<string>();
-      for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        const name = String(key.value);
-        if (names.has(name) && name !== '<<') {
-          found.push({ offset: key.range?.[0] ?? 0, message: `the key "${name.slice(0, 100)}" stands twice in one map` });
-        }
-        names.add(name);
-      }
-    },
-  });
-  return found;
 }
 
 /** Through JSON text, so that a number is kept in the same way whatever it was written in. Aliases are bounded, and what JSON has no word for is an error. */
