@@ -226,9 +226,15 @@ async function whileHeld(work, own) {
 function sweep(own) {
   for (const name of fs.readdirSync(runtime)) {
     const dir = path.join(runtime, name);
-    if (dir !== own && (!name.startsWith('.lock.') || Date.now() - fs.statSync(dir).mtimeMs < 3600000)) continue;
-    for (const file of fs.readdirSync(dir)) fs.unlinkSync(path.join(dir, file));
-    fs.rmdirSync(dir);
+    if (dir !== own && !name.startsWith('.lock.')) continue;
+    try {
+      if (dir !== own && Date.now() - fs.statSync(dir).mtimeMs < 3600000) continue;
+      for (const file of fs.readdirSync(dir)) fs.unlinkSync(path.join(dir, file));
+      fs.rmdirSync(dir);
+    } catch (error) {
+      // The others come and go: what was listed a moment ago may be its owner's lock by now, or gone.
+      if (error.code !== 'ENOENT') throw error;
+    }
   }
 }
 
