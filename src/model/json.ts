@@ -15,7 +15,13 @@ interface RawJson {
   isRawJSON(value: unknown): boolean;
 }
 // The library types of TypeScript 7.0 do not know these two members yet; Node 22 and later have them.
+// The library of TypeScript does not know these two yet (TC39, JSON.parse source text access).
 const raw = JSON as unknown as RawJson;
+
+/** A number that is written as this text, which must be that of a JSON number: a `SyntaxError` otherwise. */
+export function rawNumberOf(text: string): unknown {
+  return raw.rawJSON(text);
+}
 
 export function isRawNumber(value: unknown): value is RawNumber {
   return raw.isRawJSON(value);

@@ -1,5 +1,5 @@
 import { isMap, isNode, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
-import { parseJson, type Json } from '../model/json.ts';
+import { parseJson, rawNumberOf, type Json } from '../model/json.ts';
 import { asKubectl, repeatedNamesIn } from '../model/yaml.ts';
 import { outlineOf } from './json-outline.ts';
 
@@ -101,10 +101,9 @@ function yamlPieceOf(text: string, firstLine: number): Documents {
 
 /** Through JSON text, so that a number is kept in the same way whatever it was written in. Aliases are bounded, and what JSON has no word for is an error. */
 function plainValueOf(document: Document.Parsed): Json {
-  const raw = JSON as unknown as { rawJSON(text: string): unknown };
   const text = JSON.stringify(document.toJS({ maxAliasCount: maxAliases }), (_name, value: unknown) => {
-    if (typeof value === 'bigint') return raw.rawJSON(String(value));
-    if (Object.is(value, -0)) return raw.rawJSON('-0');
+    if (typeof value === 'bigint') return rawNumberOf(String(value));
+    if (Object.is(value, -0)) return rawNumberOf('-0');
     if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`the number ${value} cannot be written as JSON`);
     return value;
   });
