@@ -9,7 +9,7 @@ import { stores } from '../src/store/stores.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const rooms = ['watch', 'extract', 'format', 'sign', 'tlog', 'store', 'verify', 'record', 'journal'];
-const tools = ['kube', 'http', 'observe'];
+const tools = ['kube', 'http', 'observe', 'trust'];
 
 /** Which areas of `src` an area may import, besides itself and errors.ts. Root files, serve and cli see everything. */
 const arrows: Readonly<Record<string, readonly string[]>> = {

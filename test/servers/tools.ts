@@ -20,6 +20,14 @@ export const tools = {
   // envtest's variable: a folder with etcd, kube-apiserver and kubectl.
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', given: 'KUBEBUILDER_ASSETS' },
   'kube-apiserver': { module: 'kubernetes', package: 'k8s.io/kubernetes/cmd/kube-apiserver', given: 'KUBEBUILDER_ASSETS' },
+  'rekor-tiles': { module: 'rekor-tiles', package: 'github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix' },
+  'timestamp-server': { module: 'timestamp', package: 'github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server' },
+  fulcio: { module: 'fulcio', package: 'github.com/sigstore/fulcio' },
+  'sigstore-go': { module: 'sigstore-go', package: 'github.com/sigstore/sigstore-go/test/conformance' },
+  'rekor-server': { module: 'rekor', package: 'github.com/sigstore/rekor/cmd/rekor-server' },
+  'trillian-log-server': { module: 'trillian', package: 'github.com/google/trillian/cmd/trillian_log_server' },
+  'trillian-log-signer': { module: 'trillian', package: 'github.com/google/trillian/cmd/trillian_log_signer' },
+  vault: { module: 'vault', package: 'github.com/hashicorp/vault' },
   cosign3: { module: 'cosign3', package: 'github.com/sigstore/cosign/v3/cmd/cosign' },
   cosign2: { module: 'cosign2', package: 'github.com/sigstore/cosign/v2/cmd/cosign' },
 } satisfies Record<string, Tool>;
