@@ -7,6 +7,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { publicKeyOf } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
 import { generateSigningKey, writeCosignKey } from '../sign/key-file.ts';
+import type { SignerMeans } from '../sign/signer.ts';
 import { x509 } from '../sign/x509.ts';
 import { newCommand, plain, type Io } from './io.ts';
 import { parseSecretName, writeKeySecret } from './key-secret.ts';
@@ -91,6 +92,10 @@ interface PublicOptions {
   readonly directory?: string;
 }
 
+/** A key file needs nothing of this. */
+const noMeans = async (): Promise<never> => await Promise.reject(new TerminalError('cli.usage', 'Cannot use more than a key file here'));
+const means: SignerMeans = { trust: noMeans, secret: noMeans };
+
 async function showPublic({ key, passwordFile, directory }: PublicOptions, io: Io): Promise<void> {
   if (key !== undefined && directory !== undefined) throw new TerminalError('cli.usage', 'Cannot use --key and --directory together');
   if (key === undefined && passwordFile !== undefined) throw new TerminalError('cli.usage', 'Cannot use --password-file without --key');
@@ -99,7 +104,7 @@ async function showPublic({ key, passwordFile, directory }: PublicOptions, io: I
     ...(directory !== undefined && { directory }),
     ...(key !== undefined && { keyFile: key, ...(passwordFile === undefined ? password !== undefined && { password } : { passwordFile }) }),
   });
-  await using signer = await x509.open(options, io.context());
+  await using signer = await x509.open(options, means, io.context());
   io.stdout.write(signer.publicKey);
   io.end(0);
 }

@@ -38,6 +38,9 @@ function signerWith(privateKey: KeyObject): Signer {
       certificate: 'leaf',
       chain: 'chain',
     }),
+    publicKey: publicKey.pem,
+    owns: async () => true,
+    isCurrent: async () => true,
     [Symbol.asyncDispose]: async () => {},
   };
 }

@@ -32,6 +32,17 @@ export interface Signer extends AsyncDisposable {
 export interface SignerMeans {
   /** Trust in certificate authorities, read when it is first asked for. */
   trust(ctx: Context): Promise<TrustedRoot>;
+  /**
+   * One Secret as the API server has it now; undefined when there is none, or no such namespace. Throws what the client throws
+   * (`kube.forbidden`, …), and `sign.no-cluster` where there is no API server to ask.
+   */
+  secret(namespace: string, name: string, ctx: Context): Promise<SecretData | undefined>;
+}
+
+/** What a Secret holds, decoded, and its resourceVersion, which is another one after every change. */
+export interface SecretData {
+  readonly data: Readonly<Record<string, Uint8Array>>;
+  readonly version: string;
 }
 
 /** A row of the table: what its options look like, and how to open it. Opening refuses a key that cannot sign. */

@@ -11,6 +11,7 @@ import { pemOf } from '../model/pem.ts';
 import { isSignedBy, parsePublicKey } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
 import { writeCosignKey } from './key-file.ts';
+import type { SignerMeans } from './signer.ts';
 import { x509 } from './x509.ts';
 
 /** Throw-away keys, made by cosign 3.1.2 (`generate-key-pair`) and 2.6.4 (`import-key-pair`), both with the password "pw". */
@@ -56,6 +57,8 @@ JkK32Zx5jsRewfWJGC7aYWswMzBU/IqD
 };
 
 const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
+const notAskedFor = async (): Promise<never> => await Promise.reject(new Error('not asked for'));
+const means: SignerMeans = { trust: notAskedFor, secret: notAskedFor };
 const bytes = Buffer.from('what is signed');
 
 /** A folder with these files; gone at the end of the test. */
@@ -98,7 +101,7 @@ describe('x509, what it signs', () => {
   for (const { name, files, digest } of rows) {
     it(`signs with ${name}, ${digest ?? 'without a digest'}`, async () => {
       await using folder = await folderWith(files);
-      await using signer = await x509.open({ directory: folder.path }, ctx);
+      await using signer = await x509.open({ directory: folder.path }, means, ctx);
 
       const signed = await signer.sign(bytes, ctx);
 
@@ -113,14 +116,14 @@ describe('x509, what it signs', () => {
   it('has the public key that cosign wrote', async () => {
     for (const { key, publicKey } of [cosign3, cosign2]) {
       await using folder = await folderWith({ 'cosign.key': key, 'cosign.password': 'pw' });
-      await using signer = await x509.open({ directory: folder.path }, ctx);
+      await using signer = await x509.open({ directory: folder.path }, means, ctx);
       assert.equal(signer.publicKey, publicKey);
     }
   });
 
   it('signs so that openssl verifies it', async () => {
     await using folder = await folderWith({ 'x509.pem': pkcs8(ec('P-256')), payload: bytes });
-    await using signer = await x509.open({ keyFile: join(folder.path, 'x509.pem') }, ctx);
+    await using signer = await x509.open({ keyFile: join(folder.path, 'x509.pem') }, means, ctx);
 
     const { signature } = await signer.sign(bytes, ctx);
 
@@ -133,7 +136,7 @@ describe('x509, what it signs', () => {
 
   it('is open to many at once, and every signature is good', async () => {
     await using folder = await folderWith({ 'x509.pem': pkcs8(ec('P-384')) });
-    await using signer = await x509.open({ directory: folder.path }, ctx);
+    await using signer = await x509.open({ directory: folder.path }, means, ctx);
 
     const signed = await Promise.all(Array.from({ length: 16 }, async (_, index) => await signer.sign(Buffer.from([index]), ctx)));
 
@@ -146,7 +149,7 @@ describe('x509, what it signs', () => {
 
   it('stops when it is told to', async () => {
     await using folder = await folderWith({ 'x509.pem': pkcs8(ec('P-256')) });
-    await using signer = await x509.open({ directory: folder.path }, ctx);
+    await using signer = await x509.open({ directory: folder.path }, means, ctx);
     const reason = new Error('stop');
 
     await assert.rejects(signer.sign(bytes, { ...ctx, signal: AbortSignal.abort(reason) }), reason);
@@ -172,7 +175,7 @@ describe('x509, options', () => {
       { keyFile, passwordFile: join(folder.path, 'password') },
       { keyFile, password: 'pw' },
     ]) {
-      await using signer = await x509.open(options, ctx);
+      await using signer = await x509.open(options, means, ctx);
       assert.equal(signer.publicKey, cosign3.publicKey);
     }
   });
@@ -316,7 +319,7 @@ describe('x509, what it refuses', () => {
     it(`refuses ${name} with ${code}`, async () => {
       await using folder = await folderWith(files);
 
-      await assert.rejects(x509.open({ directory: folder.path }, ctx), (error) => {
+      await assert.rejects(x509.open({ directory: folder.path }, means, ctx), (error) => {
         assert.ok(error instanceof TerminalError);
         assert.equal(error.code, code);
         assert.match(error.message, says);
@@ -333,19 +336,19 @@ describe('x509, what it refuses', () => {
     await using folder = await folderWith({ 'cosign.key': cosign3.key, 'cosign.password': 'pw' });
     await mkdir(join(folder.path, 'x509.pem'));
 
-    await assert.rejects(x509.open({ directory: folder.path }, ctx), { code: 'sign.key-unreadable', message: /EISDIR/ });
+    await assert.rejects(x509.open({ directory: folder.path }, means, ctx), { code: 'sign.key-unreadable', message: /EISDIR/ });
   });
 
   it('says which of the files it was told of is not there', async () => {
     await using folder = await folderWith({ key: cosign3.key });
     const keyFile = join(folder.path, 'key');
 
-    await assert.rejects(x509.open({ keyFile: join(folder.path, 'none') }, ctx), { code: 'sign.no-key', message: /none/ });
-    await assert.rejects(x509.open({ keyFile, passwordFile: join(folder.path, 'nothing') }, ctx), {
+    await assert.rejects(x509.open({ keyFile: join(folder.path, 'none') }, means, ctx), { code: 'sign.no-key', message: /none/ });
+    await assert.rejects(x509.open({ keyFile, passwordFile: join(folder.path, 'nothing') }, means, ctx), {
       code: 'sign.no-key',
       message: /nothing/,
     });
-    await assert.rejects(x509.open({ keyFile }, ctx), { code: 'sign.password' });
+    await assert.rejects(x509.open({ keyFile }, means, ctx), { code: 'sign.password' });
   });
 });
 

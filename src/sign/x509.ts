@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import { keyFormOf, readCosignKey, readPkcs8Key, type KeyText, type SigningKey } from './key-file.ts';
-import type { KeyHolder, Signer, SignerKind } from './signer.ts';
+import type { Signer, SignerKind } from './signer.ts';
 
 /** The folder of a Secret like Chains' `signing-secrets`, or one key file wherever it is. A password is used byte for byte. */
 const Options = z.union([
@@ -22,11 +22,15 @@ type Options = z.output<typeof Options>;
  */
 export const x509 = {
   options: Options,
-  open: async (options, ctx) => {
+  open: async (options, _means, ctx) => {
     ctx.signal.throwIfAborted();
-    return signerOf('keyFile' in options ? await openFile(options) : await openDirectory(options.directory));
+    return signerOf(await keyOf(options), options);
   },
 } satisfies SignerKind<typeof Options>;
+
+async function keyOf(options: Options): Promise<SigningKey> {
+  return 'keyFile' in options ? await openFile(options) : await openDirectory(options.directory);
+}
 
 async function openDirectory(directory: string): Promise<SigningKey> {
   const pkcs8 = await readIfThere(join(directory, 'x509.pem'));
@@ -62,7 +66,7 @@ async function openKey(file: FileBytes, want: 'pkcs8' | 'cosign' | undefined, pa
   return await readCosignKey(key, password.bytes);
 }
 
-function signerOf(key: SigningKey): Signer & KeyHolder {
+function signerOf(key: SigningKey, options: Options): Signer & { readonly publicKey: string } {
   const { publicKey, privateKey, digest } = key;
   const input = { key: privateKey, dsaEncoding: 'der' } as const;
   // P-256 and Ed25519 take 40 µs, no more than handing the work to a thread would; the others are 10 to 40 times slower.
@@ -73,6 +77,11 @@ function signerOf(key: SigningKey): Signer & KeyHolder {
       ctx.signal.throwIfAborted();
       const signature = isQuick ? signBytes(digest, bytes, input) : await signInThread(digest, bytes, input);
       return { signature, publicKey: publicKey.pem, certificate: '', chain: '' };
+    },
+    owns: async (signatory) => signatory.publicKey === publicKey.pem,
+    isCurrent: async () => {
+      const now = await keyOf(options).catch(() => undefined);
+      return now?.publicKey.pem === publicKey.pem;
     },
     [Symbol.asyncDispose]: async () => {},
   };
