@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ArtifactKind, Image } from '../model/artifact.ts';
 import type { Sha256 } from '../model/digest.ts';
 import type { Envelope } from '../model/envelope.ts';
+import type { Evidence, LogEntry, Timestamp } from '../model/evidence.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { RunId } from '../model/run.ts';
 import type { Payload } from '../model/work.ts';
@@ -38,6 +39,8 @@ export interface WorkName {
   readonly key: string;
   readonly artifact: ArtifactKind;
   readonly format: string;
+  readonly signer: string;
+  readonly stores: readonly string[];
 }
 
 /** The line of a run, without what was made of it. */
@@ -57,10 +60,15 @@ export interface KnownRun extends JournalRun {
   readonly works: readonly KnownWork[];
 }
 
-export interface KnownWork extends WorkName {
+export interface KnownWork extends Omit<WorkName, 'signer' | 'stores'> {
+  /** Undefined when an older release wrote it. */
+  readonly signer: string | undefined;
+  readonly stores: readonly string[] | undefined;
   readonly payload: Payload;
   readonly payloadSha256: Sha256;
   readonly envelope: Envelope | undefined;
+  /** What logs and timestamp authorities have said of the envelope so far. */
+  readonly evidence: Evidence;
   /** One for each store, stores ascending. */
   readonly receipts: readonly KnownReceipt[];
 }
@@ -76,6 +84,18 @@ export interface Note {
   readonly at: number;
   readonly who: string;
   readonly what: string;
+}
+
+/** A public key that has signed, in times of its first and last use. */
+export interface KnownKey {
+  /** `SHA256:…`, as `ssh-keygen -l` shows it. */
+  readonly fingerprint: string;
+  /** SPKI PEM. */
+  readonly publicKey: string;
+  /** The configured name of the signer. */
+  readonly signer: string;
+  readonly firstAt: number;
+  readonly lastAt: number;
 }
 
 /** Finished runs beyond either bound go. */
@@ -112,6 +132,13 @@ export interface Journal extends AsyncDisposable {
   keepPayload(uid: string, work: WorkName, payload: Payload): Promise<Payload>;
   /** First write wins: gives the envelope that is kept. Its payload must be the kept one. */
   keepEnvelope(uid: string, key: string, envelope: Envelope): Promise<Envelope>;
+  /**
+   * Puts another envelope over the same payload in the place of one that nobody has seen: no log, no authority and no store has a word about it.
+   * Gives the envelope that is kept in the end.
+   */
+  replaceEnvelope(uid: string, key: string, envelope: Envelope): Promise<Envelope>;
+  /** First write wins, for each log, and for each authority and what it stamped. The envelope must be kept. */
+  keepEvidence(uid: string, key: string, evidence: LogEntry | Timestamp): Promise<void>;
   /** Replaces an earlier receipt of the same store, and its proof unless the receipt says the same. */
   keepReceipt(uid: string, key: string, receipt: Receipt): Promise<void>;
   markProven(uid: string, key: string, store: string, at: number): Promise<void>;
@@ -126,6 +153,10 @@ export interface Journal extends AsyncDisposable {
   /** The runs that changed last, newest first. */
   recent(limit: number): Promise<readonly JournalRun[]>;
 
+  /** A key has signed; of one that is known the last use moves. The 1 000 that were used last are kept. */
+  keepKey(key: Omit<KnownKey, 'firstAt' | 'lastAt'>, at: number): Promise<void>;
+  /** By last use, newest first. */
+  keys(): Promise<readonly KnownKey[]>;
   /** Appends; the last 10 000 notes are kept. */
   note(note: Note): Promise<void>;
   /** Deletes oldest first, in bounded batches; gives the number of runs deleted. Open runs are never touched. */

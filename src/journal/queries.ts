@@ -1,10 +1,12 @@
 import { sql, type Kysely } from 'kysely';
 import type { Image } from '../model/artifact.ts';
 import type { Envelope } from '../model/envelope.ts';
+import type { LogEntry, Timestamp } from '../model/evidence.ts';
 import { sha256Of } from '../model/digest.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Payload } from '../model/work.ts';
-import type { Admission, Note, Outcome, Postponement, Retention, WorkName } from './journal.ts';
+import type { Admission, KnownKey, Note, Outcome, Postponement, Retention, WorkName } from './journal.ts';
+import { evidenceRow } from './evidence-rows.ts';
 import { childrenText, detailText, envelopeText, imageText, receiptText } from './rows.ts';
 import type { Tables } from './schema.ts';
 import { statementOf, type Statement } from './statement.ts';
@@ -34,7 +36,7 @@ export function admitting(db: Db, { id, lane, at, snapshot }: Admission): readon
   return [statementOf(upsert), ...loading(db, id.uid)];
 }
 
-/** Gives the run, its works, their receipts: three results. */
+/** Gives the run, its works, their receipts, and what logs say: four results. */
 export function loading(db: Db, uid: string): readonly Statement[] {
   const works = db.selectFrom('work').selectAll().where('run', '=', uid).orderBy('position');
   const receipts = db
@@ -43,6 +45,12 @@ export function loading(db: Db, uid: string): readonly Statement[] {
     .where('run', '=', uid)
     .orderBy('work')
     .orderBy('store');
+  const entries = db
+    .selectFrom('entry')
+    .select(['work', 'log', 'index', 'body', 'proof'])
+    .where('run', '=', uid)
+    .orderBy('work')
+    .orderBy('log');
   return [
     statementOf(
       db
@@ -52,6 +60,7 @@ export function loading(db: Db, uid: string): readonly Statement[] {
     ),
     statementOf(works),
     statementOf(receipts),
+    statementOf(entries),
   ];
 }
 
@@ -86,6 +95,8 @@ export function keepingPayload(db: Db, uid: string, work: WorkName, payload: Pay
       detail: detailText(payload),
       envelope: null,
       envelope_body: null,
+      signer: work.signer,
+      stores: work.stores.join(','),
     }))
     .onConflict((conflict) => conflict.columns(['run', 'work']).doNothing());
   const subjects = payload.subjects.flatMap(({ name, digest }, position) =>
@@ -105,6 +116,39 @@ export function keepingEnvelope(db: Db, uid: string, key: string, envelope: Enve
     .where('payload_sha256', '=', sha256Of(envelope.payload))
     .where('envelope', 'is', null);
   return [statementOf(update)];
+}
+
+/** Changes nothing once a log, an authority or a store has a word about the kept one. */
+export function replacingEnvelope(db: Db, uid: string, key: string, envelope: Envelope): readonly Statement[] {
+  const seen = (table: 'entry' | 'receipt') => db.selectFrom(table).select('work').where('run', '=', uid).where('work', '=', key);
+  const update = db
+    .updateTable('work')
+    .set({ envelope: envelopeText(envelope), envelope_body: envelope.body })
+    .where('run', '=', uid)
+    .where('work', '=', key)
+    .where('payload_sha256', '=', sha256Of(envelope.payload))
+    .where(({ not, exists }) => not(exists(seen('entry'))))
+    .where(({ not, exists }) => not(exists(seen('receipt'))));
+  return [statementOf(update)];
+}
+
+export function keepingEvidence(db: Db, uid: string, key: string, evidence: LogEntry | Timestamp): readonly Statement[] {
+  const insert = db.insertInto('entry').values({ run: uid, work: key, ...evidenceRow(evidence) });
+  return [statementOf(insert.onConflict((conflict) => conflict.columns(['run', 'work', 'log']).doNothing()))];
+}
+
+export function keepingKey(db: Db, key: Omit<KnownKey, 'firstAt' | 'lastAt'>, at: number, keep: number): readonly Statement[] {
+  const { fingerprint, signer, publicKey } = key;
+  const upsert = db
+    .insertInto('key')
+    .values({ fingerprint, signer, public_key: publicKey, first_at: at, last_at: at })
+    .onConflict((conflict) => conflict.columns(['fingerprint', 'signer']).doUpdateSet({ last_at: at }));
+  const kept = db.selectFrom('key').select('last_at').orderBy('last_at', 'desc').limit(1).offset(keep);
+  return [statementOf(upsert), statementOf(db.deleteFrom('key').where('last_at', '<=', kept))];
+}
+
+export function allKeys(db: Db): readonly Statement[] {
+  return [statementOf(db.selectFrom('key').selectAll().orderBy('last_at', 'desc').orderBy('fingerprint'))];
 }
 
 export function keepingReceipt(db: Db, uid: string, key: string, receipt: Receipt): readonly Statement[] {

@@ -2,13 +2,14 @@ import type { Kysely } from 'kysely';
 import { CodedError, TerminalError } from '../errors.ts';
 import type { Journal, JournalRun, KnownRun, KnownWork } from './journal.ts';
 import * as queries from './queries.ts';
-import { childrenIn, knownRunOf, runsOf } from './rows.ts';
+import { childrenIn, keysOf, knownRunOf, runsOf } from './rows.ts';
 import { migrations, migrationTable, type Flavour, type Tables } from './schema.ts';
 import { statementOf, type Execute, type Result } from './statement.ts';
 
 const pageSize = 500;
 /** Notes that are kept: some 2 MB. */
 const maxNotes = 10_000;
+const maxKeys = 1_000;
 /** Runs that one prune request deletes for each bound: other requests of the same commit wait for it. */
 const pruneSize = 100;
 
@@ -35,6 +36,14 @@ export function relationalJournal(db: Kysely<Tables>, execute: Execute): Omit<Jo
       const work = workOf(await load(uid), uid, key);
       return work.envelope ?? mismatch(uid, key);
     },
+    async replaceEnvelope(uid, key, envelope) {
+      if (changed(await execute(queries.replacingEnvelope(db, uid, key, envelope)))) return envelope;
+      const work = workOf(await load(uid), uid, key);
+      return work.envelope ?? mismatch(uid, key);
+    },
+    async keepEvidence(uid, key, evidence) {
+      await keepIn('work', `${uid} ${key}`, () => execute(queries.keepingEvidence(db, uid, key, evidence)));
+    },
     async keepReceipt(uid, key, receipt) {
       await keepIn('work', `${uid} ${key}`, () => execute(queries.keepingReceipt(db, uid, key, receipt)));
     },
@@ -49,6 +58,10 @@ export function relationalJournal(db: Kysely<Tables>, execute: Execute): Omit<Jo
     },
     open: () => openRuns(db, execute),
     recent: async (limit) => runsOf((await execute(queries.recentRuns(db, limit)))[0]),
+    async keepKey(key, at) {
+      await execute(queries.keepingKey(db, key, at, maxKeys));
+    },
+    keys: async () => keysOf((await execute(queries.allKeys(db)))[0]),
     async note(note) {
       await execute(queries.noting(db, note, maxNotes));
     },

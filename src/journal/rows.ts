@@ -5,7 +5,9 @@ import { parseSha256, sha256Of } from '../model/digest.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Payload } from '../model/work.ts';
-import type { JournalRun, KnownReceipt, KnownRun, KnownWork } from './journal.ts';
+import { noEvidence, type Evidence } from '../model/evidence.ts';
+import { evidenceOf } from './evidence-rows.ts';
+import type { JournalRun, KnownKey, KnownReceipt, KnownRun, KnownWork } from './journal.ts';
 import type { Result } from './statement.ts';
 
 /** What to do about a journal that cannot be trusted. It is a cache of intent, so it may go (design 4, Journal). */
@@ -72,6 +74,8 @@ const WorkRow = z.object({
   detail: z.string(),
   envelope: z.string().nullable(),
   envelope_body: z.instanceof(Uint8Array).nullable(),
+  signer: z.string().nullable().transform(absent),
+  stores: z.string().nullable().transform(absent),
 });
 
 const ReceiptText = z.object({
@@ -119,14 +123,15 @@ export function runsOf(result: Result | undefined): readonly JournalRun[] {
 }
 
 /** From the results of `loading`; undefined when there is no such run. */
-export function knownRunOf([run, works, receipts]: readonly Result[]): KnownRun | undefined {
+export function knownRunOf([run, works, receipts, entries]: readonly Result[]): KnownRun | undefined {
   const [line] = runsOf(run);
   if (line === undefined) return undefined;
   return trusted(`run "${line.id.uid}"`, () => {
     const { snapshot } = SnapshotRow.parse(run?.rows[0]);
     const all = (receipts?.rows ?? []).map((row) => ReceiptRow.parse(row));
     const receiptsOf = (key: string) => all.filter(({ work }) => work === key).map(knownReceiptOf);
-    return { ...line, snapshot, works: (works?.rows ?? []).map((row) => knownWorkOf(row, receiptsOf)) };
+    const evidence = evidenceOf(entries?.rows ?? []);
+    return { ...line, snapshot, works: (works?.rows ?? []).map((row) => knownWorkOf(row, receiptsOf, evidence)) };
   });
 }
 
@@ -134,17 +139,42 @@ function knownReceiptOf(row: z.output<typeof ReceiptRow>): KnownReceipt {
   return { receipt: ReceiptText.parse(JSON.parse(row.reference)), provenAt: row.proven_at };
 }
 
-function knownWorkOf(value: unknown, receiptsOf: (key: string) => readonly KnownReceipt[]): KnownWork {
+function knownWorkOf(
+  value: unknown,
+  receiptsOf: (key: string) => readonly KnownReceipt[],
+  evidence: ReadonlyMap<string, Evidence>,
+): KnownWork {
   const row = WorkRow.parse(value);
   const { work: key, artifact, format, payload_sha256: payloadSha256, payload: bytes } = row;
   if (sha256Of(bytes) !== payloadSha256) throw new Error(`the payload of "${key}" does not have the SHA-256 that was kept with it`);
   const payload: Payload = { ...Detail.parse(JSON.parse(row.detail)), bytes };
-  return { key, artifact, format, payload, payloadSha256, envelope: envelopeOf(row), receipts: receiptsOf(key) };
+  return {
+    key,
+    artifact,
+    format,
+    signer: row.signer,
+    stores: row.stores?.split(',').filter((name) => name !== ''),
+    payload,
+    payloadSha256,
+    envelope: envelopeOf(row),
+    evidence: evidence.get(key) ?? noEvidence,
+    receipts: receiptsOf(key),
+  };
 }
 
 function envelopeOf({ envelope, envelope_body: body, payload }: z.output<typeof WorkRow>): Envelope | undefined {
   if (envelope === null || body === null) return undefined;
   return { ...EnvelopeText.parse(JSON.parse(envelope)), payload, body };
+}
+
+const KeyRow = z
+  .object({ fingerprint: z.string(), signer: z.string(), public_key: z.string(), first_at: z.int(), last_at: z.int() })
+  .transform(({ fingerprint, signer, public_key: publicKey, first_at: firstAt, last_at: lastAt }): KnownKey => {
+    return { fingerprint, signer, publicKey, firstAt, lastAt };
+  });
+
+export function keysOf(result: Result | undefined): readonly KnownKey[] {
+  return (result?.rows ?? []).map((row) => trusted('a key', () => KeyRow.parse(row)));
 }
 
 function trusted<T>(what: string, parse: () => T): T {

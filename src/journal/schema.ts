@@ -4,10 +4,12 @@ import { sql, type ColumnDataType, type Compilable, type Expression, type Genera
 export interface Tables {
   readonly run: RunTable;
   readonly work: WorkTable;
+  readonly entry: EntryTable;
   readonly receipt: ReceiptTable;
   readonly subject: SubjectTable;
   readonly change: ChangeTable;
   readonly image_index: ImageIndexTable;
+  readonly key: KeyTable;
   readonly migration: MigrationTable;
 }
 
@@ -41,6 +43,22 @@ interface WorkTable {
   /** The envelope as JSON, but for its payload (above) and its body. */
   envelope: string | null;
   envelope_body: Uint8Array | null;
+  signer: string | null;
+  /** Names, comma between them. */
+  stores: string | null;
+}
+
+interface EntryTable {
+  run: string;
+  work: string;
+  /** URL of the log; of a timestamp `timestamp <what it is over> <URL of the authority>`. */
+  log: string;
+  index: number | null;
+  uuid: string | null;
+  /** The canonical body of an entry, or the response of a timestamp authority. */
+  body: Uint8Array;
+  /** The rest of an entry as JSON; null for a timestamp. */
+  proof: string | null;
 }
 
 interface ReceiptTable {
@@ -76,6 +94,14 @@ interface ImageIndexTable {
   children: string;
 }
 
+interface KeyTable {
+  fingerprint: string;
+  signer: string;
+  public_key: string;
+  first_at: number;
+  last_at: number;
+}
+
 interface MigrationTable {
   version: number;
   applied_at: number;
@@ -105,6 +131,11 @@ type Migration = (db: Kysely<Tables>, flavour: Flavour) => readonly Compilable[]
 export const migrations: readonly Migration[] = [
   (db, flavour) => [runTable(db, flavour), ...runIndexes(db), workTable(db, flavour), ...belowWork(db, flavour), changeTable(db, flavour)],
   (db, flavour) => [imageIndexTable(db, flavour)],
+  (db, flavour) => [
+    db.schema.alterTable('work').addColumn('signer', 'text'),
+    db.schema.alterTable('work').addColumn('stores', 'text'),
+    keyTable(db, flavour),
+  ],
 ];
 
 /** The table that says which migrations were made: the one thing that is asked before any of them. */
@@ -211,5 +242,17 @@ function imageIndexTable(db: Kysely<Tables>, flavour: Flavour): Compilable {
     .addColumn('image', 'text', (column) => column.notNull())
     .addColumn('children', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('image_index_key', ['run', 'image'])
+    .modifyEnd(flavour.tableEnd);
+}
+
+function keyTable(db: Kysely<Tables>, flavour: Flavour): Compilable {
+  return db.schema
+    .createTable('key')
+    .addColumn('fingerprint', 'text', (column) => column.notNull())
+    .addColumn('signer', 'text', (column) => column.notNull())
+    .addColumn('public_key', 'text', (column) => column.notNull())
+    .addColumn('first_at', flavour.long, (column) => column.notNull())
+    .addColumn('last_at', flavour.long, (column) => column.notNull())
+    .addPrimaryKeyConstraint('key_key', ['fingerprint', 'signer'])
     .modifyEnd(flavour.tableEnd);
 }

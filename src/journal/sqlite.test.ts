@@ -16,7 +16,7 @@ import type { Journal } from './journal.ts';
 import { sqlite } from './sqlite.ts';
 
 const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
-const work = { key: 'work', artifact: 'taskrun', format: 'slsa/v1' } as const;
+const work = { key: 'work', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['tekton'] } as const;
 const writer = fileURLToPath(new URL('../../test/contract/journal-writer.ts', import.meta.url));
 
 async function open(path: string, maxBytes?: number) {
@@ -174,7 +174,7 @@ describe('sqlite', () => {
 
     assert.deepEqual((await journal.load('kept'))?.works[0]?.payload.bytes, new Uint8Array(10).fill('k'.charCodeAt(0)));
     await journal[Symbol.asyncDispose]();
-    assert.deepEqual(columnOf(path, 'select version from migration'), [1, 2]);
+    assert.deepEqual(columnOf(path, 'select version from migration'), [1, 2, 3]);
     assert.deepEqual(columnOf(path, 'pragma journal_mode'), ['wal']);
   });
 

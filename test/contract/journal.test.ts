@@ -10,13 +10,14 @@ import type { Journal, JournalRun } from '../../src/journal/journal.ts';
 import { journals, openJournal, type JournalName } from '../../src/journal/journals.ts';
 import { sha256Of } from '../../src/model/digest.ts';
 import type { Envelope } from '../../src/model/envelope.ts';
+import type { LogEntry, Timestamp } from '../../src/model/evidence.ts';
 import type { Receipt } from '../../src/model/receipt.ts';
 import type { RunId } from '../../src/model/run.ts';
 import type { Payload } from '../../src/model/work.ts';
 
 const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
 const image = { repository: 'registry.example/app', digest: sha256Of(Buffer.from('image')) };
-const work = { key: 'taskrun slsa/v1', artifact: 'taskrun', format: 'slsa/v1' } as const;
+const work = { key: 'taskrun slsa/v1', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['oci', 'tekton'] } as const;
 
 function idOf(uid: string): RunId {
   return { kind: 'TaskRun', namespace: 'ci', name: `name-${uid}`, uid };
@@ -49,6 +50,29 @@ function envelopeOf(uid: string, payload: Payload, signature: string): Envelope 
     filing: { run: idOf(uid), shortKey: `taskrun-${uid}`, predicateType: payload.predicateType, images: [image] },
   };
 }
+
+const entry: LogEntry = {
+  log: 'https://rekor.example',
+  logIndex: 7,
+  logId: new Uint8Array(32).fill(1),
+  kind: 'dsse',
+  version: '0.0.1',
+  integratedTime: 1_700_000_000,
+  promise: new Uint8Array([1, 2]),
+  proof: {
+    logIndex: 3,
+    rootHash: new Uint8Array(32).fill(2),
+    treeSize: 9,
+    hashes: [new Uint8Array(32).fill(3), new Uint8Array(32).fill(4)],
+    checkpoint: 'rekor.example - 1\n9\nAg==\n\n— rekor.example AQID\n',
+  },
+  body: new TextEncoder().encode('{"kind":"dsse"}'),
+};
+const bareEntry: LogEntry = { ...entry, log: 'https://tiles.example', integratedTime: undefined, promise: undefined };
+const timestamps: readonly Timestamp[] = [
+  { authority: 'https://tsa.example', over: 'body', response: new Uint8Array([3]) },
+  { authority: 'https://tsa.example', over: 'signature', response: new Uint8Array([4]) },
+];
 
 function receiptOf(store: string, address: string): Receipt {
   return {
@@ -122,6 +146,7 @@ for (const { name, url } of implementations) {
       await journal.admit({ id: idOf(uid), lane: 'backfill', at: 10, snapshot: '{"kind":"TaskRun"}' });
       await journal.keepPayload(uid, work, payload);
       await journal.keepEnvelope(uid, work.key, envelope);
+      for (const one of [entry, bareEntry, ...timestamps, { ...entry, logIndex: 8 }]) await journal.keepEvidence(uid, work.key, one);
       await journal.keepReceipt(uid, work.key, receiptOf('tekton', 'annotations'));
       await journal.keepReceipt(uid, work.key, receiptOf('oci', 'registry.example/app:sha256-00.att'));
       await journal.markProven(uid, work.key, 'oci', 20);
@@ -142,6 +167,7 @@ for (const { name, url } of implementations) {
             payload,
             payloadSha256: sha256Of(payload.bytes),
             envelope,
+            evidence: { entries: [entry, bareEntry], timestamps },
             receipts: [
               { receipt: receiptOf('oci', 'registry.example/app:sha256-00.att'), provenAt: 20 },
               { receipt: receiptOf('tekton', 'annotations'), provenAt: undefined },
@@ -244,6 +270,40 @@ for (const { name, url } of implementations) {
       assert.equal((await journal.load(uid))?.works[0]?.envelope, undefined);
     });
 
+    it('replaces an envelope that nobody has seen, and keeps one that a log or a store has', async () => {
+      const uid = await admitted(journal, 'replaced');
+      const payload = payloadOf('one');
+      const [first, second, third, fourth] = ['1', '2', '3', '4'].map((signature) => envelopeOf(uid, payload, signature));
+      if (first === undefined || second === undefined || third === undefined || fourth === undefined) return assert.fail();
+      await journal.keepPayload(uid, work, payload);
+      await journal.keepEnvelope(uid, work.key, first);
+
+      const unseen = await journal.replaceEnvelope(uid, work.key, second);
+      await journal.keepReceipt(uid, work.key, receiptOf('oci', 'here'));
+      const stored = await journal.replaceEnvelope(uid, work.key, third);
+      const logged = await admitted(journal, 'replaced-logged');
+      await journal.keepPayload(logged, work, payload);
+      await journal.keepEnvelope(logged, work.key, third);
+      await journal.keepEvidence(logged, work.key, entry);
+      const afterLog = await journal.replaceEnvelope(logged, work.key, fourth);
+
+      assert.deepEqual([unseen, stored, afterLog], [second, second, third]);
+    });
+
+    it('keeps the keys that have signed, each with its first and last use', async () => {
+      const key = { fingerprint: 'SHA256:a', publicKey: 'PEM a', signer: 'x509' };
+      const other = { fingerprint: 'SHA256:b', publicKey: 'PEM b', signer: 'kms' };
+
+      await journal.keepKey(key, 5);
+      await journal.keepKey(other, 6);
+      await journal.keepKey(key, 9);
+
+      assert.deepEqual(await journal.keys(), [
+        { ...key, firstAt: 5, lastAt: 9 },
+        { ...other, firstAt: 6, lastAt: 6 },
+      ]);
+    });
+
     it('forgets a proof when the receipt changes, and keeps it when it does not', async () => {
       const uid = await admitted(journal, 'receipts');
       await journal.keepPayload(uid, work, payloadOf('one'));
@@ -263,6 +323,8 @@ for (const { name, url } of implementations) {
       { name: 'keepPayload', act: () => journal.keepPayload('nobody', work, payloadOf('x')) },
       { name: 'keepChildren', act: () => journal.keepChildren('nobody', image, []) },
       { name: 'keepEnvelope', act: () => journal.keepEnvelope('nobody', 'x', envelopeOf('nobody', payloadOf('x'), 's')) },
+      { name: 'replaceEnvelope', act: () => journal.replaceEnvelope('nobody', 'x', envelopeOf('nobody', payloadOf('x'), 's')) },
+      { name: 'keepEvidence', act: () => journal.keepEvidence('nobody', 'x', entry) },
       { name: 'keepReceipt', act: () => journal.keepReceipt('nobody', 'x', receiptOf('oci', 'x')) },
       { name: 'markProven', act: () => journal.markProven('nobody', 'x', 'oci', 1) },
       { name: 'finish', act: () => journal.finish('nobody', { state: 'signed', reason: undefined, at: 1 }) },
