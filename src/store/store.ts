@@ -1,12 +1,13 @@
 import type { z } from 'zod';
 import type { Envelope, Filing } from '../model/envelope.ts';
+import type { Logged } from '../model/evidence.ts';
 import type { Receipt, Stored } from '../model/receipt.ts';
 import type { Payload } from '../model/work.ts';
 import type { Context } from '../observe/context.ts';
 
 /** Where an envelope comes to rest. Storing the same envelope twice leaves one copy and gives a receipt both times. */
 export interface Store extends AsyncDisposable {
-  put(envelope: Envelope, ctx: Context): Promise<Receipt>;
+  put(envelope: Logged, ctx: Context): Promise<Receipt>;
 }
 
 /**
@@ -17,12 +18,23 @@ export interface Readable {
   get(receipt: Receipt, ctx: Context): Promise<readonly Stored[]>;
 }
 
+/** What is looked for: an envelope over exactly these payload bytes, filed where `put` would file it, by a signer that we may call ours. */
+export interface Wanted {
+  readonly filing: Filing;
+  readonly payload: Payload;
+  /** SPKI PEM of a signer with one lasting key, tried for what carries no certificate; undefined for one without. */
+  readonly publicKey: string | undefined;
+  /** Whether who signed is the signer, or was it once. Asked only when the signature verifies under the key, or the key of the certificate. */
+  owns(signatory: Pick<Envelope, 'publicKey' | 'certificate'>): Promise<boolean>;
+}
+
 /**
- * A store that can be asked what a former life of ours left there, when the journal is lost: an envelope over exactly these payload bytes,
- * signed by the key (SPKI PEM), filed where `put` would file it. Undefined when there is none; could not look is an error.
+ * A store that can be asked what a former life of ours left there, when the journal is lost. What stands beside the envelope is given with it,
+ * not verified: log entries of an annotation are without proof, and `log` and `authority` are empty text. Undefined when there is none; could
+ * not look is an error.
  */
 export interface Finder {
-  find(filing: Filing, payload: Payload, publicKey: string, ctx: Context): Promise<Envelope | undefined>;
+  find(wanted: Wanted, ctx: Context): Promise<Logged | undefined>;
 }
 
 /**

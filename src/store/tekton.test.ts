@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import type { Envelope } from '../model/envelope.ts';
+import { noEvidence, type Logged } from '../model/evidence.ts';
+import { noMaterial } from '../model/receipt.ts';
 import { storedFromAnnotations, tekton } from './tekton.ts';
 
 const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
-const envelope: Envelope = {
+const envelope: Logged = {
   kind: 'dsse',
   payloadType: 'application/vnd.in-toto+json',
   payload: Buffer.from('statement'),
@@ -14,12 +15,13 @@ const envelope: Envelope = {
   publicKey: '',
   certificate: 'CERT',
   chain: '',
+  evidence: noEvidence,
   filing: { run: { kind: 'TaskRun', namespace: 'ci', name: 'build', uid: 'u-1' }, shortKey: 'taskrun-u-1', predicateType: 'p', images: [] },
 };
 /** A DER signature may begin with any length; `{` as its first byte is not JSON. */
-const raw: Envelope = { ...envelope, kind: 'raw', body: Buffer.from('{signature'), payload: Buffer.from('payload') };
+const raw: Logged = { ...envelope, kind: 'raw', body: Buffer.from('{signature'), payload: Buffer.from('payload') };
 
-async function put(it: Envelope) {
+async function put(it: Logged) {
   await using store = await tekton.open();
   return await store.put(it, ctx);
 }
@@ -62,15 +64,16 @@ describe('tekton', () => {
 describe('storedFromAnnotations', () => {
   const place = { address: 'chains.tekton.dev/signature-taskrun-u-1', image: undefined };
   const key = 'taskrun-u-1';
+  const material = { ...noMaterial, certificate: 'CERT' };
 
   it('gives an attestation back', async () => {
-    assert.deepEqual(storedFromAnnotations((await put(envelope)).annotations, key), { kind: 'dsse', place, body: envelope.body });
+    assert.deepEqual(storedFromAnnotations((await put(envelope)).annotations, key), { kind: 'dsse', place, body: envelope.body, material });
   });
 
   it('gives an image signature back', async () => {
     const { payload, body: signature } = raw;
 
-    assert.deepEqual(storedFromAnnotations((await put(raw)).annotations, key), { kind: 'raw', place, payload, signature });
+    assert.deepEqual(storedFromAnnotations((await put(raw)).annotations, key), { kind: 'raw', place, payload, signature, material });
   });
 
   it('gives nothing where nothing is', async () => {

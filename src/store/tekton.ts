@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import { base64Of, bytesOfBase64 } from '../model/base64.ts';
 import type { Envelope } from '../model/envelope.ts';
-import type { Place, Receipt, Stored } from '../model/receipt.ts';
+import { noMaterial, type Place, type Receipt, type Stored } from '../model/receipt.ts';
 import type { OpenStore, StoreKind } from './store.ts';
 
 /** What the API server takes of all annotations of one object, keys and values together (apimachinery, TotalAnnotationSizeLimitB). */
@@ -37,8 +37,15 @@ export function storedFromAnnotations(annotations: Readonly<Record<string, strin
   const payload = bytesIn(annotations, keyOf('payload', shortKey));
   if (signature === undefined || payload === undefined) return undefined;
   const place = placeOf(shortKey);
+  const material = {
+    ...noMaterial,
+    certificate: textIn(annotations, keyOf('cert', shortKey)),
+    chain: textIn(annotations, keyOf('chain', shortKey)),
+  };
   // A raw signature is ASN.1, which begins with `0`, or any 64 bytes: a brace alone would not tell.
-  return isJsonObject(signature) ? { kind: 'dsse', place, body: signature } : { kind: 'raw', place, payload, signature };
+  return isJsonObject(signature)
+    ? { kind: 'dsse', place, body: signature, material }
+    : { kind: 'raw', place, payload, signature, material };
 }
 
 function receiptOf({ payload, body, certificate, chain, filing: { shortKey, images } }: Envelope): Receipt {
@@ -75,6 +82,11 @@ function bytesIn(annotations: Readonly<Record<string, string>>, key: string): Ui
   throw new TerminalError('store.tekton.corrupt', `Cannot read annotation "${key}": it is not base64`, {
     fix: 'remove the annotation and "chains.tekton.dev/signed" to have the run signed again',
   });
+}
+
+/** Empty text for what is not there. */
+function textIn(annotations: Readonly<Record<string, string>>, key: string): string {
+  return Buffer.from(bytesIn(annotations, key) ?? []).toString('utf8');
 }
 
 function isJsonObject(bytes: Uint8Array): boolean {

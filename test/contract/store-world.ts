@@ -4,6 +4,7 @@ import type { Image } from '../../src/model/artifact.ts';
 import { sha256Of } from '../../src/model/digest.ts';
 import { envelopeBytesOf, paeOf, payloadTypes } from '../../src/model/dsse.ts';
 import type { Envelope } from '../../src/model/envelope.ts';
+import { noEvidence, type Logged } from '../../src/model/evidence.ts';
 import type { Receipt, Stored } from '../../src/model/receipt.ts';
 import type { Payload } from '../../src/model/work.ts';
 import type { Context } from '../../src/observe/context.ts';
@@ -34,7 +35,7 @@ export function imageOf(repository: string, text: string): Image {
 const predicateType = 'https://slsa.dev/provenance/v1';
 
 /** An attestation about `images`; another `name`, another run. */
-export function attestationOf(images: readonly Image[], name: string, key: Key): Envelope {
+export function attestationOf(images: readonly Image[], name: string, key: Key): Logged {
   const subject = images.map(({ repository, digest }) => ({ name: repository, digest: { sha256: digest } }));
   const predicate = { buildDefinition: { buildType: 'x', externalParameters: { name } }, runDetails: { builder: { id: 'x' } } };
   const payload = Buffer.from(JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', subject, predicateType, predicate }));
@@ -49,12 +50,13 @@ export function attestationOf(images: readonly Image[], name: string, key: Key):
     publicKey: key.publicKey,
     certificate: '',
     chain: '',
+    evidence: noEvidence,
     filing: { run: { kind: 'TaskRun', namespace: 'ci', name, uid: name }, shortKey: `taskrun-${name}`, predicateType, images },
   };
 }
 
 /** An image signature: its payload depends on the image alone. */
-export function signatureOf(image: Image, key: Key): Envelope {
+export function signatureOf(image: Image, key: Key): Logged {
   const critical = {
     identity: { 'docker-reference': image.repository },
     image: { 'docker-manifest-digest': `sha256:${image.digest}` },
@@ -71,6 +73,7 @@ export function signatureOf(image: Image, key: Key): Envelope {
     publicKey: key.publicKey,
     certificate: '',
     chain: '',
+    evidence: noEvidence,
     filing: {
       run: { kind: 'TaskRun', namespace: 'ci', name: 'build', uid: 'build' },
       shortKey: image.digest.slice(0, 12),
@@ -94,7 +97,7 @@ export function seen(it: Envelope | Stored): string {
 export interface World extends AsyncDisposable {
   /** First part of image repositories. */
   readonly host: string;
-  put(envelope: Envelope): Promise<Receipt>;
+  put(envelope: Logged): Promise<Receipt>;
   /** What the receipt names, read back. */
   get(receipt: Receipt): Promise<readonly Stored[]>;
   /** Everything about an image, with repetitions if there are any. */

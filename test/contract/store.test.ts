@@ -13,6 +13,7 @@ import { attestationOf, ctx, imageOf, newKey, ociWorld, payloadIn, seen, signatu
 const noRegistry = await missing('registry');
 const noOciRegistry = await missing('ociregistry');
 const [key, rotatedKey] = [newKey(), newKey()];
+const ownerOf = (mine: string) => async (other: { publicKey: string }) => await Promise.resolve(other.publicKey === mine);
 
 /** A world whose server ends with it. */
 async function over<Server extends AsyncDisposable>(start: Promise<Server>, open: (server: Server) => Promise<World>): Promise<World> {
@@ -200,7 +201,7 @@ describe('oci, find', () => {
       ];
       const absent = attestationOf([image], 'gone', key);
       const ask = async ({ filing, publicKey }: typeof absent, of: typeof absent) =>
-        await store.find(filing, payloadIn(of), publicKey, ctx);
+        await store.find({ filing, payload: payloadIn(of), publicKey, owns: ownerOf(publicKey) }, ctx);
 
       const before = await ask(absent, absent);
       for (const envelope of envelopes) await store.put(envelope, ctx);

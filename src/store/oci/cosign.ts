@@ -5,6 +5,7 @@ import { base64Of, bytesOfBase64 } from '../../model/base64.ts';
 import { parseSha256, sha256Of, type Sha256 } from '../../model/digest.ts';
 import type { Envelope } from '../../model/envelope.ts';
 import { jsonOf } from './answer.ts';
+import type { Material } from '../../model/receipt.ts';
 import type { Manifest } from './repository.ts';
 
 /** The two kinds of envelope, as cosign files them: one tag for each, one layer for every envelope (sigstore-wire 3.1). */
@@ -17,6 +18,8 @@ export const annotationKeys = {
   signature: 'dev.cosignproject.cosign/signature',
   certificate: 'dev.sigstore.cosign/certificate',
   chain: 'dev.sigstore.cosign/chain',
+  logBundle: 'dev.sigstore.cosign/bundle',
+  timestamp: 'dev.sigstore.cosign/rfc3161timestamp',
   predicateType: 'predicateType',
 } as const;
 
@@ -89,6 +92,13 @@ function signatureIn(layer: Layer): string | undefined {
 export function signatureBytesIn(layer: Layer): Uint8Array | undefined {
   const text = signatureIn(layer);
   return text === undefined || text === '' ? undefined : bytesOfBase64(text);
+}
+
+/** What stands beside the signature. */
+export function materialOf({ annotations = {} }: Layer): Material {
+  const { certificate, chain, logBundle, timestamp } = annotationKeys;
+  const textOf = (key: string): string => annotations[key] ?? '';
+  return { certificate: textOf(certificate), chain: textOf(chain), logBundle: textOf(logBundle), timestamp: textOf(timestamp) };
 }
 
 /** The manifest behind a signature tag. Throws `oci.manifest` for what is none: it is not ours to overwrite. */

@@ -1,68 +1,71 @@
+import { X509Certificate } from 'node:crypto';
+import { CodedError } from '../../errors.ts';
 import { base64Of } from '../../model/base64.ts';
+import { entryOfLogBundle, responseOfTimestampText } from '../../model/cosign-annotations.ts';
 import { sha256Of } from '../../model/digest.ts';
-import { openEnvelope, paeOf } from '../../model/dsse.ts';
-import { payloadTypes } from '../../model/dsse.ts';
-import type { Envelope, Filing } from '../../model/envelope.ts';
-import { isSignedBy, parsePublicKey, type PublicKey } from '../../model/public-key.ts';
-import type { Payload } from '../../model/work.ts';
+import { openEnvelope, paeOf, payloadTypes } from '../../model/dsse.ts';
+import type { Envelope } from '../../model/envelope.ts';
+import type { Evidence, Logged } from '../../model/evidence.ts';
+import { isSignedBy, parsePublicKey, publicKeyOf } from '../../model/public-key.ts';
 import type { Context } from '../../observe/context.ts';
-import { annotationKeys, filings, parseTagManifest, signatureBytesIn, tagOf, type Layer } from './cosign.ts';
+import type { Wanted } from '../store.ts';
+import { filings, materialOf, parseTagManifest, signatureBytesIn, tagOf, type Layer } from './cosign.ts';
 import type { Repository } from './repository.ts';
-
-export interface Wanted {
-  readonly filing: Filing;
-  readonly payload: Payload;
-  /** SPKI PEM. */
-  readonly publicKey: string;
-}
 
 /** What a DSSE envelope has beside its payload: type, key id and signature (RSA 4096 is 684 characters), with room for white space. */
 const maxFramingBytes = 4_096;
 
-/** The newest envelope at the first image's tag that is over exactly this payload and by this key; undefined when there is none. */
-export async function findEnvelope(wanted: Wanted, repository: Repository, ctx: Context): Promise<Envelope | undefined> {
+/** The newest envelope at the first image's tag that is over exactly this payload and by a signer of ours; undefined when there is none. */
+export async function findEnvelope(wanted: Wanted, repository: Repository, ctx: Context): Promise<Logged | undefined> {
   const { filing, payload } = wanted;
   const kind = payload.payloadType === payloadTypes.simpleSigning ? 'raw' : 'dsse';
   const [image] = filing.images;
   const tag = image === undefined ? `${filing.shortKey}${filings[kind].suffix}` : tagOf(image.digest, kind);
   const manifest = await repository.manifest(tag, ctx);
   if (manifest === undefined) return undefined;
-  const key = parsePublicKey(wanted.publicKey);
   for (const layer of parseTagManifest(manifest, tag).layers.toReversed()) {
-    const parts = kind === 'raw' ? rawIn(layer, wanted, key) : await dsseIn(layer, { wanted, key, repository }, ctx);
-    if (parts === undefined) continue;
-    const { certificate = '', chain = '' } = certificatesIn(layer);
-    return {
-      kind,
-      payloadType: payload.payloadType,
-      payload: payload.bytes,
-      ...parts,
-      publicKey: wanted.publicKey,
-      certificate,
-      chain,
-      filing,
-    };
+    const parts = kind === 'raw' ? rawIn(layer, wanted) : await dsseIn(layer, wanted, repository, ctx);
+    const { certificate, chain } = materialOf(layer);
+    const publicKey = parts && (await signatoryOf(certificate, parts, wanted));
+    if (parts === undefined || publicKey === undefined) continue;
+    const { signature, body } = parts;
+    const { payloadType } = payload;
+    const envelope = { kind, payloadType, payload: payload.bytes, signature, body, publicKey, certificate, chain, filing } as const;
+    return { ...envelope, evidence: evidenceIn(layer, kind, ctx) };
   }
   return undefined;
 }
 
-type Parts = Pick<Envelope, 'signature' | 'body'>;
-
-/** The layer's content is the payload, so its digest says enough. */
-function rawIn(layer: Layer, { payload }: Wanted, key: PublicKey): Parts | undefined {
-  if (layer.digest !== `sha256:${sha256Of(payload.bytes)}`) return undefined;
-  const signature = signatureBytesIn(layer);
-  return signature !== undefined && isSignedBy(key, payload.bytes, signature) ? { signature, body: signature } : undefined;
+interface Parts extends Pick<Envelope, 'signature' | 'body'> {
+  /** What the signature must cover. */
+  readonly signed: Uint8Array;
 }
 
-interface Search {
-  readonly wanted: Wanted;
-  readonly key: PublicKey;
-  readonly repository: Repository;
+/** The key that signed, if it did and is ours: that of the certificate, or else the one that was named. */
+async function signatoryOf(certificate: string, { signed, signature }: Parts, wanted: Wanted): Promise<string | undefined> {
+  const publicKey = certificate === '' ? wanted.publicKey : keyOfCertificate(certificate);
+  if (publicKey === undefined || !isSignedBy(parsePublicKey(publicKey), signed, signature)) return undefined;
+  return (await wanted.owns({ publicKey, certificate })) ? publicKey : undefined;
+}
+
+/** Others write to the tag, too: a certificate that is none, or of a key that we do not know, is not ours. */
+function keyOfCertificate(pem: string): string | undefined {
+  try {
+    return publicKeyOf(new X509Certificate(pem).publicKey).pem;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The layer's content is the payload, so its digest says enough. */
+function rawIn(layer: Layer, { payload }: Wanted): Parts | undefined {
+  if (layer.digest !== `sha256:${sha256Of(payload.bytes)}`) return undefined;
+  const signature = signatureBytesIn(layer);
+  return signature && { signature, body: signature, signed: payload.bytes };
 }
 
 /** Most layers are ruled out by their size, so few blobs are fetched of a tag with many. */
-async function dsseIn(layer: Layer, { wanted: { payload }, key, repository }: Search, ctx: Context): Promise<Parts | undefined> {
+async function dsseIn(layer: Layer, { payload }: Wanted, repository: Repository, ctx: Context): Promise<Parts | undefined> {
   const framing = layer.size - base64Of(payload.bytes).length;
   if (layer.mediaType !== filings.dsse.mediaType || framing < 0 || framing > maxFramingBytes) return undefined;
   const body = await repository.blob(layer, ctx);
@@ -71,7 +74,7 @@ async function dsseIn(layer: Layer, { wanted: { payload }, key, repository }: Se
   const [first] = envelope?.signatures ?? [];
   if (envelope === undefined || first === undefined || envelope.signatures.length !== 1) return undefined;
   if (envelope.payloadType !== payload.payloadType || Buffer.compare(envelope.payload, payload.bytes) !== 0) return undefined;
-  return isSignedBy(key, paeOf(envelope.payloadType, envelope.payload), first.signature) ? { signature: first.signature, body } : undefined;
+  return { signature: first.signature, body, signed: paeOf(envelope.payloadType, envelope.payload) };
 }
 
 /** Others write to the tag, too: what is no envelope is not ours. */
@@ -83,6 +86,22 @@ function opened(body: Uint8Array): ReturnType<typeof openEnvelope> | undefined {
   }
 }
 
-function certificatesIn({ annotations }: Layer): { readonly certificate?: string | undefined; readonly chain?: string | undefined } {
-  return { certificate: annotations?.[annotationKeys.certificate], chain: annotations?.[annotationKeys.chain] };
+/** What cannot be read is told and left out: the envelope is good without it, and can be logged again. */
+function evidenceIn(layer: Layer, kind: Envelope['kind'], ctx: Context): Evidence {
+  const { logBundle, timestamp } = materialOf(layer);
+  const read = <T>(text: string, parse: (text: string, where: string) => T): readonly T[] => {
+    if (text === '') return [];
+    try {
+      return [parse(text, layer.digest)];
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      ctx.logger.warn({ store: 'oci', layer: layer.digest, err: error }, 'annotation left out');
+      return [];
+    }
+  };
+  const over = kind === 'raw' ? 'signature' : 'body';
+  return {
+    entries: read(logBundle, entryOfLogBundle),
+    timestamps: read(timestamp, responseOfTimestampText).map((response) => ({ authority: '', over, response })),
+  };
 }

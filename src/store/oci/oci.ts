@@ -50,11 +50,11 @@ export const oci = {
           return await readSpot(spot, place, repositories.repository(spot.repository, 'pull'), ctx);
         });
       },
-      async find(filing, payload, publicKey, ctx) {
-        const [image] = filing.images;
+      async find(wanted, ctx) {
+        const [image] = wanted.filing.images;
         if (image === undefined && options.directory === undefined) return undefined;
         const repository = repositories.repository(targetOf(image, options), 'pull');
-        return await findEnvelope({ filing, payload, publicKey }, repository, ctx);
+        return await findEnvelope(wanted, repository, ctx);
       },
       async [Symbol.asyncDispose]() {
         await repositories[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import { TransientError } from '../../errors.ts';
 import { sha256Of } from '../../model/digest.ts';
 import type { Place, Stored } from '../../model/receipt.ts';
 import type { Context } from '../../observe/context.ts';
-import { filings, parseTagManifest, signatureBytesIn, type Layer, type Spot } from './cosign.ts';
+import { filings, materialOf, parseTagManifest, signatureBytesIn, type Layer, type Spot } from './cosign.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -26,7 +26,10 @@ export async function readLayer(layer: Layer, place: Place, repository: Reposito
   if (layer.mediaType !== filings.dsse.mediaType && signature === undefined) return undefined;
   const bytes = await repository.blob(layer, ctx);
   if (bytes === undefined) return undefined;
-  return signature === undefined ? { kind: 'dsse', place, body: bytes } : { kind: 'raw', place, payload: bytes, signature };
+  const material = materialOf(layer);
+  return signature === undefined
+    ? { kind: 'dsse', place, body: bytes, material }
+    : { kind: 'raw', place, payload: bytes, signature, material };
 }
 
 function isAt(layer: Layer, { layer: digest, signature }: Spot): boolean {
