@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { output } from './command.ts';
@@ -32,17 +33,38 @@ export async function makeCa(dir: string, name: string): Promise<KeyPair> {
 
 /** A server certificate of the CA for loopback: `localhost`, 127.0.0.1 and ::1. */
 export async function makeServerCertificate(dir: string, name: string, ca: KeyPair): Promise<KeyPair> {
-  const pair = filesOf(dir, name);
+  const extensions = [
+    'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1',
+    'extendedKeyUsage=serverAuth',
+    'basicConstraints=critical,CA:FALSE',
+  ];
+  return await makeCertificate(dir, { name, issuer: ca, extensions });
+}
+
+/** What a CA certifies with `makeCertificate`: extensions as openssl.cnf has them. */
+export interface CertificateSpec {
+  readonly name: string;
+  readonly issuer: KeyPair;
+  readonly extensions: readonly string[];
+}
+
+/** A P-256 certificate of the CA, `<name>.crt` and `<name>.key` in `dir`, good for 29 days. */
+export async function makeCertificate(dir: string, spec: CertificateSpec): Promise<KeyPair> {
+  const pair = filesOf(dir, spec.name);
   await makeKey(pair.keyFile);
-  const request = path.join(dir, `${name}.csr`);
-  const extensions = path.join(dir, `${name}.ext`);
-  await writeFile(
-    extensions,
-    'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:FALSE\n',
-  );
-  await output('openssl', ['req', '-new', '-key', pair.keyFile, '-out', request, '-subj', '/CN=localhost']);
-  const signer = ['-CA', ca.certFile, '-CAkey', ca.keyFile, '-set_serial', String(Date.now())];
-  await output('openssl', ['x509', '-req', '-in', request, ...signer, '-days', '30', '-extfile', extensions, '-out', pair.certFile]);
+  const request = path.join(dir, `${spec.name}.csr`);
+  const extensions = path.join(dir, `${spec.name}.ext`);
+  await writeFile(extensions, spec.extensions.map((line) => `${line}\n`).join(''));
+  await output('openssl', ['req', '-new', '-key', pair.keyFile, '-out', request, '-subj', `/O=chainsmith test/CN=${spec.name}`]);
+  const signer = [
+    '-CA',
+    spec.issuer.certFile,
+    '-CAkey',
+    spec.issuer.keyFile,
+    '-set_serial',
+    String(BigInt(Date.now()) * 1000n + BigInt(randomInt(1000))),
+  ];
+  await output('openssl', ['x509', '-req', '-in', request, ...signer, '-days', '29', '-extfile', extensions, '-out', pair.certFile]);
   return pair;
 }
 

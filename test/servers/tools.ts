@@ -21,7 +21,8 @@ export const tools = {
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', given: 'KUBEBUILDER_ASSETS' },
   'kube-apiserver': { module: 'kubernetes', package: 'k8s.io/kubernetes/cmd/kube-apiserver', given: 'KUBEBUILDER_ASSETS' },
   'rekor-tiles': { module: 'rekor-tiles', package: 'github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix' },
-  'timestamp-server': { module: 'timestamp', package: 'github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server' },
+  // A main of ours: its metrics have a fixed port, and several authorities must run side by side.
+  'timestamp-authority': { module: 'timestamp', package: '.' },
   fulcio: { module: 'fulcio', package: 'github.com/sigstore/fulcio' },
   'sigstore-go': { module: 'sigstore-go', package: 'github.com/sigstore/sigstore-go/test/conformance' },
   'rekor-server': { module: 'rekor', package: 'github.com/sigstore/rekor/cmd/rekor-server' },
