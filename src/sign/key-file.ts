@@ -19,20 +19,24 @@ export interface KeyText {
   readonly text: string;
 }
 
-export type KeyForm = 'pkcs8' | 'cosign';
+/** `plain`: a private key as it is. `cosign`: encrypted as cosign does. */
+export type KeyForm = 'plain' | 'cosign';
 
-const forms: Readonly<Record<string, KeyForm>> = {
+type PlainType = 'pkcs8' | 'sec1' | 'pkcs1';
+const plainTypes: Readonly<Record<string, PlainType>> = {
   'PRIVATE KEY': 'pkcs8',
-  'ENCRYPTED SIGSTORE PRIVATE KEY': 'cosign',
-  'ENCRYPTED COSIGN PRIVATE KEY': 'cosign',
+  'EC PRIVATE KEY': 'sec1',
+  'RSA PRIVATE KEY': 'pkcs1',
 };
+const cosignTypes: readonly string[] = ['ENCRYPTED SIGSTORE PRIVATE KEY', 'ENCRYPTED COSIGN PRIVATE KEY'];
 
+const decrypt =
+  'decrypt it with "openssl pkey -in FILE -out x509.pem", or encrypt what that writes as cosign does with "cosign import-key-pair --key x509.pem"';
 /** How to mend a file with another PEM type; FILE stands for its name. */
 const mends: Readonly<Record<string, string>> = {
-  'EC PRIVATE KEY': 'convert it with "openssl pkcs8 -topk8 -nocrypt -in FILE -out x509.pem"',
-  'EC PARAMETERS': 'convert it with "openssl pkcs8 -topk8 -nocrypt -in FILE -out x509.pem"',
-  'RSA PRIVATE KEY': 'encrypt it as cosign does with "cosign import-key-pair --key FILE" and use the cosign.key that it writes',
-  'ENCRYPTED PRIVATE KEY': 'decrypt it with "openssl pkcs8 -in FILE -out x509.pem", or make a cosign key with "chainsmith keys generate"',
+  'ENCRYPTED PRIVATE KEY': decrypt,
+  'EC PRIVATE KEY': decrypt,
+  'RSA PRIVATE KEY': decrypt,
   'OPENSSH PRIVATE KEY': 'convert it with "ssh-keygen -p -m PKCS8 -N \'\' -f FILE"',
   'PUBLIC KEY': 'give the private half of the key: signing needs it',
   CERTIFICATE: 'give the private key: a certificate cannot sign',
@@ -41,31 +45,26 @@ const mends: Readonly<Record<string, string>> = {
 /** The form of a key file by its first PEM block. Throws `sign.key-format`. */
 export function keyFormOf(key: KeyText): KeyForm {
   const { type, hasHeaders } = blockOf(key);
-  const form = hasHeaders ? undefined : forms[type];
-  if (form !== undefined) return form;
+  if (!hasHeaders && plainTypes[type] !== undefined) return 'plain';
+  if (!hasHeaders && cosignTypes.includes(type)) return 'cosign';
   const fix = mends[type] ?? 'make a key with "chainsmith keys generate"';
   const found = hasHeaders ? `an encrypted "${type}"` : `of type "${type}"`;
   throw badFormat(
     key.file,
-    `its first PEM block is ${found}, want "PRIVATE KEY" or "ENCRYPTED SIGSTORE PRIVATE KEY"`,
+    `its first PEM block is ${found}, want "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY" or "ENCRYPTED SIGSTORE PRIVATE KEY"`,
     fix.replaceAll('FILE', key.file),
   );
 }
 
 /**
- * Unencrypted PKCS #8, ECDSA only, SHA-256 whatever the curve: what Tekton Chains takes as `x509.pem` (chains-controller 3.2.1).
- * Throws `sign.key-format` and `sign.key-type`.
+ * An unencrypted key: PKCS #8, SEC1 or PKCS #1; ECDSA, RSA of 2048, 3072 or 4096 bits, Ed25519. ECDSA signs with SHA-256 whatever the curve,
+ * as Tekton Chains does with `x509.pem` (chains-controller 3.2.1), and as cosign and sigstore-js verify unless told otherwise
+ * (sigstore-wire 2.4). Throws `sign.key-format` and `sign.key-type`.
  */
-export function readPkcs8Key(key: KeyText): SigningKey {
-  const signingKey = signingKeyOf(blockOf(key).bytes, key.file);
-  if (signingKey.publicKey.algorithm.startsWith('ecdsa')) return { ...signingKey, digest: 'sha256' };
-  throw new TerminalError(
-    'sign.key-type',
-    `Cannot use "${key.file}": an unencrypted key must be ECDSA, not ${signingKey.publicKey.algorithm}`,
-    {
-      fix: `encrypt it with "cosign import-key-pair --key ${key.file}" and use the cosign.key that it writes, or make an ECDSA P-256 key with "chainsmith keys generate"`,
-    },
-  );
+export function readPlainKey(key: KeyText): SigningKey {
+  const { type, bytes } = blockOf(key);
+  const signingKey = ofSupportedSize(signingKeyOf({ bytes, type: plainTypes[type] ?? 'pkcs8' }, key.file), key.file);
+  return signingKey.digest === undefined ? signingKey : { ...signingKey, digest: 'sha256' };
 }
 
 /**
@@ -84,13 +83,34 @@ export async function readCosignKey(key: KeyText, password: Uint8Array): Promise
         fix: await passwordFix(bytes, password),
       });
     case 'opened':
-      return ofSupportedSize(signingKeyOf(opened.pkcs8, key.file), key.file);
+      return ofSupportedSize(signingKeyOf({ bytes: opened.pkcs8, type: 'pkcs8' }, key.file), key.file);
   }
 }
 
-/** A new ECDSA P-256 key: the one that every verifier and log takes. */
-export async function generateSigningKey(): Promise<KeyObject> {
-  return (await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })).privateKey;
+const generate = promisify(generateKeyPair);
+
+/** What can be made, by the names that `keys generate --type` takes. */
+export const keyTypes = {
+  'ecdsa-p256': async () => (await generate('ec', { namedCurve: 'P-256' })).privateKey,
+  'ecdsa-p384': async () => (await generate('ec', { namedCurve: 'P-384' })).privateKey,
+  'ecdsa-p521': async () => (await generate('ec', { namedCurve: 'P-521' })).privateKey,
+  'rsa-2048': async () => (await generate('rsa', { modulusLength: 2048 })).privateKey,
+  'rsa-3072': async () => (await generate('rsa', { modulusLength: 3072 })).privateKey,
+  'rsa-4096': async () => (await generate('rsa', { modulusLength: 4096 })).privateKey,
+  ed25519: async () => (await generate('ed25519')).privateKey,
+} as const satisfies Record<string, () => Promise<KeyObject>>;
+export type KeyType = keyof typeof keyTypes;
+
+/** A new key; ECDSA P-256 unless told otherwise: the one that every verifier and log takes. */
+export async function generateSigningKey(type: KeyType = 'ecdsa-p256'): Promise<KeyObject> {
+  return await keyTypes[type]();
+}
+
+/** What `generateSigningKey` would have to be told to make another one like it. */
+export function keyTypeOf({ privateKey, publicKey: { algorithm } }: SigningKey): KeyType {
+  if (algorithm !== 'rsa') return algorithm;
+  const bits = privateKey.asymmetricKeyDetails?.modulusLength ?? 0;
+  return bits >= 4096 ? 'rsa-4096' : bits >= 3072 ? 'rsa-3072' : 'rsa-2048';
 }
 
 /** The key as cosign writes and reads it (sigstore-wire 2.1), encrypted with the password as it is, byte for byte. */
@@ -99,14 +119,18 @@ export async function writeCosignKey(privateKey: KeyObject, password: Uint8Array
   return pemOf('ENCRYPTED SIGSTORE PRIVATE KEY', await sealContainer(pkcs8, password));
 }
 
+/** `openssl ecparam -genkey` writes the curve in a block of its own before the key, which names it again. */
+const parametersEnd = '-----END EC PARAMETERS-----';
+
 function blockOf({ file, text }: KeyText): PemBlock {
-  const block = firstPemBlock(text);
+  const first = firstPemBlock(text);
+  const block = first?.type === 'EC PARAMETERS' ? firstPemBlock(text.slice(text.indexOf(parametersEnd) + parametersEnd.length)) : first;
   if (block) return block;
   throw badFormat(file, 'it holds no PEM block', 'make a key with "chainsmith keys generate"');
 }
 
-function signingKeyOf(pkcs8: Uint8Array, file: string): SigningKey {
-  const privateKey = privateKeyOf(pkcs8, file);
+function signingKeyOf(der: PlainKey, file: string): SigningKey {
+  const privateKey = privateKeyOf(der, file);
   try {
     const publicKey = publicKeyOf(privateKey);
     return { privateKey, publicKey, digest: usualDigests[publicKey.algorithm] };
@@ -127,12 +151,22 @@ const usualDigests = {
   ed25519: undefined,
 } as const;
 
+interface PlainKey {
+  readonly bytes: Uint8Array;
+  readonly type: PlainType;
+}
+const standards = { pkcs8: 'PKCS #8', sec1: 'SEC1', pkcs1: 'PKCS #1' } as const;
+
 /** No cause: what OpenSSL says of a damaged key is of no use to a reader, and is made of the key. */
-function privateKeyOf(pkcs8: Uint8Array, file: string): KeyObject {
+function privateKeyOf({ bytes, type }: PlainKey, file: string): KeyObject {
   try {
-    return createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
+    return createPrivateKey({ key: Buffer.from(bytes), format: 'der', type });
   } catch {
-    throw badFormat(file, 'its PEM block does not hold a PKCS #8 key', `look at it with "openssl pkey -noout -text -in ${file}"`);
+    throw badFormat(
+      file,
+      `its PEM block does not hold a ${standards[type]} key`,
+      `look at it with "openssl pkey -noout -text -in ${file}"`,
+    );
   }
 }
 

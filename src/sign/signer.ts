@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { SecretData } from '../kube/objects.ts';
 import type { Context } from '../observe/context.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 
@@ -37,12 +38,6 @@ export interface SignerMeans {
    * (`kube.forbidden`, …), and `sign.no-cluster` where there is no API server to ask.
    */
   secret(namespace: string, name: string, ctx: Context): Promise<SecretData | undefined>;
-}
-
-/** What a Secret holds, decoded, and its resourceVersion, which is another one after every change. */
-export interface SecretData {
-  readonly data: Readonly<Record<string, Uint8Array>>;
-  readonly version: string;
 }
 
 /** A row of the table: what its options look like, and how to open it. Opening refuses a key that cannot sign. */
