@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 
 /** How to start one server, and how to see that it is ready. */
-export interface ServerSpec {
+export type ServerSpec = Start & (ReadyByHttp | ReadyByProbe);
+
+interface Start {
   readonly name: string;
   readonly file: string;
   /** How many free loopback ports it wants, or the very ports. */
@@ -13,12 +15,22 @@ export interface ServerSpec {
   /** The arguments, once the ports are known; writes configuration files if there are any. */
   readonly args: (ports: readonly number[]) => readonly string[] | Promise<readonly string[]>;
   readonly env?: Readonly<Record<string, string>>;
-  /** Where to ask, and which answer means ready. Certificates are not looked at: this only asks whether somebody is at home. */
+  readonly readyWithinMs?: number;
+  /** What ends it: SIGTERM or SIGINT and after three seconds SIGKILL, or SIGKILL at once. */
+  readonly stop?: keyof typeof signals;
+}
+
+const signals = { terminate: 'SIGTERM', interrupt: 'SIGINT', kill: 'SIGKILL' } as const;
+
+/** Where to ask, and which answer means ready. Certificates are not looked at: this only asks whether somebody is at home. */
+interface ReadyByHttp {
   readonly readyUrl: (ports: readonly number[]) => string;
   readonly isReady: (status: number, body: string) => boolean;
-  readonly readyWithinMs?: number;
-  /** What ends it: SIGTERM and after three seconds SIGKILL, or SIGKILL at once. */
-  readonly stop?: 'terminate' | 'kill';
+}
+
+/** For a server that speaks something else. */
+interface ReadyByProbe {
+  readonly isUp: (ports: readonly number[]) => Promise<boolean>;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -122,10 +134,10 @@ function guardOf(child: ChildProcess): ChildProcess | undefined {
   return guard;
 }
 
-async function end(child: ChildProcess, how: 'terminate' | 'kill'): Promise<void> {
+async function end(child: ChildProcess, how: keyof typeof signals): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
-  child.kill(how === 'kill' ? 'SIGKILL' : 'SIGTERM');
+  child.kill(signals[how]);
   const timer = setTimeout(() => child.kill('SIGKILL'), 3_000);
   await gone;
   clearTimeout(timer);
@@ -134,22 +146,28 @@ async function end(child: ChildProcess, how: 'terminate' | 'kill'): Promise<void
 async function untilReady(spec: ServerSpec, server: Launched): Promise<void> {
   const withinMs = spec.readyWithinMs ?? 15_000;
   const deadline = Date.now() + withinMs;
-  const url = spec.readyUrl(server.ports);
   await using stack = new AsyncDisposableStack();
   const agent = stack.adopt(new Agent({ connect: { rejectUnauthorized: false } }), async (it) => {
     await it.destroy();
   });
-  for (let last = 'no answer'; ; await sleep(20)) {
+  for (let last: string | undefined = 'no answer'; ; await sleep(20)) {
     const exit = server.exit();
     if (exit !== undefined) throw new Error(`Cannot start ${spec.name}: ${exit}\n${server.log()}`);
-    if (Date.now() > deadline) throw new Error(`Cannot start ${spec.name}: ${url} not ready in ${withinMs} ms (${last})\n${server.log()}`);
-    try {
-      const answer = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(2_000) });
-      const body = await answer.body.text();
-      if (spec.isReady(answer.statusCode, body)) return;
-      last = `status ${answer.statusCode}`;
-    } catch (error) {
-      last = error instanceof Error ? error.message : String(error);
-    }
+    if (Date.now() > deadline) throw new Error(`Cannot start ${spec.name}: not ready in ${withinMs} ms (${last})\n${server.log()}`);
+    last = await unreadiness(spec, server.ports, agent);
+    if (last === undefined) return;
+  }
+}
+
+/** Why the server is not ready; undefined when it is. */
+async function unreadiness(spec: ServerSpec, ports: readonly number[], dispatcher: Agent): Promise<string | undefined> {
+  try {
+    if ('isUp' in spec) return (await spec.isUp(ports)) ? undefined : 'not up';
+    const url = spec.readyUrl(ports);
+    const answer = await request(url, { dispatcher, signal: AbortSignal.timeout(2_000) });
+    const body = await answer.body.text();
+    return spec.isReady(answer.statusCode, body) ? undefined : `status ${answer.statusCode} of ${url}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }

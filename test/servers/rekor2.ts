@@ -23,6 +23,8 @@ export interface Rekor2 extends AsyncDisposable {
   readonly origin: 'localhost';
   readonly publicKeyPem: string;
   readonly pid: () => number;
+  /** How many entries the log has, as its checkpoint says. */
+  readonly size: () => Promise<number>;
   /** How many entries were posted, those that the log refused or had already included. */
   readonly posts: () => number;
   /** Nobody answers at the url until `start`, which goes on with the same log and the same url. */
@@ -67,6 +69,7 @@ export async function startRekor2(options: Rekor2Options = {}): Promise<Rekor2> 
     url: `http://${origin}:${port}`,
     origin,
     publicKeyPem: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+    size: async () => sizeOf(await readFile(path.join(storage, 'checkpoint'), 'utf8')),
     pid: () => server.pid,
     posts: () => posts,
     log: () => server.log(),
@@ -107,6 +110,11 @@ async function startLog(dir: string, storage: string, checkpointIntervalMs: numb
     readyUrl: ([http]) => `http://127.0.0.1:${http}/healthz`,
     isReady: (status, body) => status === 200 && body.includes('SERVING'),
   });
+}
+
+/** The second line of a checkpoint (c2sp tlog-checkpoint). */
+function sizeOf(checkpoint: string): number {
+  return Number(checkpoint.split('\n')[1]);
 }
 
 async function serve(file: string, response: ServerResponse): Promise<void> {

@@ -8,6 +8,7 @@ import { output, run } from './command.ts';
 import { startFulcio } from './fulcio.ts';
 import { isAlive } from './lock.ts';
 import { startOidcIssuer } from './oidc-issuer.ts';
+import { missingRekor1, startRekor1 } from './rekor1.ts';
 import { startRekor2 } from './rekor2.ts';
 import { scratch } from './scratch.ts';
 import { signBundle, verifyBundle } from './sigstore-go.ts';
@@ -17,6 +18,7 @@ import { missing } from './tools.ts';
 import { trustedRootOf } from './trusted-root.ts';
 
 const noRekor2 = await missing('rekor-tiles');
+const noRekor1 = await missingRekor1();
 const noTimestamps = await missing('timestamp-authority');
 const noFulcio = await missing('fulcio');
 const noClient = await missing('rekor-tiles', 'timestamp-authority', 'fulcio', 'sigstore-go');
@@ -48,7 +50,7 @@ describe('startRekor2', { skip: noRekor2 }, () => {
         );
         assert.deepEqual(await checkpointOf(rekor), { origin: 'localhost', size: 2 });
         assert.equal((JSON.parse(trustedRootOf({ logs: [rekor] })) as Root).tlogs[0]?.logId.keyId, first.body.logId?.keyId);
-        assert.equal(rekor.posts(), 2);
+        assert.deepEqual({ posts: rekor.posts(), size: await rekor.size() }, { posts: 2, size: 2 });
         pid = rekor.pid();
       }
       assert.equal(isAlive(pid), false);
@@ -63,6 +65,29 @@ describe('startRekor2', { skip: noRekor2 }, () => {
     const again = await post(rekor.url, pair);
 
     assert.deepEqual({ status: again.status, index: again.index }, { status: 409, index: '0' });
+  });
+});
+
+describe('startRekor1', { skip: noRekor1 }, () => {
+  it('keeps a log that goes on after a stop, and is gone afterwards', async () => {
+    let pid = 0;
+    {
+      await using rekor = await startRekor1();
+      const { status, body } = await postEntry1(rekor.url, 'first');
+      assert.equal(status, 201);
+      const keyId = (JSON.parse(trustedRootOf({ logs: [rekor] })) as Root).tlogs[0]?.logId.keyId ?? '';
+      assert.equal(Object.values(body)[0]?.logID, Buffer.from(keyId, 'base64').toString('hex'));
+
+      await rekor.stop();
+      await assert.rejects(request(`${rekor.url}/ping`), { code: 'ECONNREFUSED' });
+      await rekor.start();
+
+      assert.equal((await postEntry1(rekor.url, 'second')).status, 201);
+      assert.equal(await rekor.size(), 2);
+      assert.equal(await (await request(`${rekor.url}/api/v1/log/publicKey`)).body.text(), rekor.publicKeyPem);
+      pid = rekor.pid();
+    }
+    assert.equal(isAlive(pid), false);
   });
 });
 
@@ -132,6 +157,8 @@ interface Root {
   readonly tlogs: readonly { readonly logId: { readonly keyId: string } }[];
 }
 
+type Entries1 = Readonly<Record<string, { readonly logID: string }>>;
+
 interface Posted {
   readonly status: number;
   readonly index: string | string[] | undefined;
@@ -155,6 +182,21 @@ function entryOf(text: string): unknown {
 async function post(url: string, entry: unknown): Promise<Posted> {
   const answer = await request(`${url}/api/v2/log/entries`, { method: 'POST', body: JSON.stringify(entry) });
   return { status: answer.statusCode, index: answer.headers['x-log-index'], body: (await answer.body.json()) as Posted['body'] };
+}
+
+/** Posts a hashedrekord of Rekor 1, signed with a key of its own. */
+async function postEntry1(url: string, text: string): Promise<{ readonly status: number; readonly body: Entries1 }> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const content = sign('sha256', Buffer.from(text), privateKey).toString('base64');
+  const pem = Buffer.from(publicKey.export({ format: 'pem', type: 'spki' })).toString('base64');
+  const value = createHash('sha256').update(text).digest('hex');
+  const spec = { data: { hash: { algorithm: 'sha256', value } }, signature: { content, publicKey: { content: pem } } };
+  const answer = await request(`${url}/api/v1/log/entries`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ apiVersion: '0.0.1', kind: 'hashedrekord', spec }),
+  });
+  return { status: answer.statusCode, body: (await answer.body.json()) as Entries1 };
 }
 
 async function checkpointOf({ url }: { readonly url: string }): Promise<{ readonly origin: string | undefined; readonly size: number }> {

@@ -3,13 +3,14 @@ import path from 'node:path';
 import { startCtLog, type CtLog } from './ct-log.ts';
 import { startFulcio, type Fulcio } from './fulcio.ts';
 import { startOidcIssuer, type OidcIssuer } from './oidc-issuer.ts';
+import { startRekor1, type Rekor1 } from './rekor1.ts';
 import { startRekor2, type Rekor2, type Rekor2Options } from './rekor2.ts';
 import { scratch } from './scratch.ts';
 import { startTimestampAuthority, type TimestampAuthority } from './timestamp-authority.ts';
 import { signingConfigOf, trustedRootOf, type TrustMaterial } from './trusted-root.ts';
 
 export interface SigstoreOptions {
-  readonly rekor: 'none' | 'v2';
+  readonly rekor: 'none' | 'v1' | 'v2';
   /** A CA, and an issuer whose tokens it takes. */
   readonly fulcio?: boolean;
   /** Whether the CA asks a certificate log; nothing without `fulcio`. */
@@ -20,7 +21,7 @@ export interface SigstoreOptions {
 
 /** A Sigstore instance of its own, and what its users are given. */
 export interface Sigstore extends AsyncDisposable {
-  readonly rekor: Rekor2 | undefined;
+  readonly rekor: Rekor1 | Rekor2 | undefined;
   readonly fulcio: Fulcio | undefined;
   readonly issuer: OidcIssuer | undefined;
   readonly ctLog: CtLog | undefined;
@@ -36,7 +37,7 @@ export interface Sigstore extends AsyncDisposable {
 export async function startSigstore(options: SigstoreOptions): Promise<Sigstore> {
   await using stack = new AsyncDisposableStack();
   const { dir } = stack.use(await scratch('sigstore'));
-  const rekor = options.rekor === 'none' ? undefined : stack.use(await startRekor2(options.rekor2));
+  const rekor = stack.use(await startRekor(options));
   const tsa = options.tsa === true ? stack.use(await startTimestampAuthority()) : undefined;
   const issuer = options.fulcio === true ? stack.use(await startOidcIssuer()) : undefined;
   const ctLog = issuer && options.ct === true ? stack.use(await startCtLog()) : undefined;
@@ -74,4 +75,9 @@ export async function startSigstore(options: SigstoreOptions): Promise<Sigstore>
       await life.disposeAsync();
     },
   };
+}
+
+async function startRekor({ rekor, rekor2 }: SigstoreOptions): Promise<Rekor1 | Rekor2 | undefined> {
+  if (rekor === 'none') return undefined;
+  return rekor === 'v1' ? await startRekor1() : await startRekor2(rekor2);
 }

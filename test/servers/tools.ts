@@ -19,7 +19,6 @@ export const tools = {
   registry: { module: 'distribution', package: 'github.com/distribution/distribution/v3/cmd/registry' },
   // envtest's variable: a folder with etcd, kube-apiserver and kubectl.
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', given: 'KUBEBUILDER_ASSETS' },
-  'kube-apiserver': { module: 'kubernetes', package: 'k8s.io/kubernetes/cmd/kube-apiserver', given: 'KUBEBUILDER_ASSETS' },
   'rekor-tiles': { module: 'rekor-tiles', package: 'github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix' },
   // A main of ours: its metrics have a fixed port, and several authorities must run side by side.
   'timestamp-authority': { module: 'timestamp', package: '.' },
@@ -28,6 +27,7 @@ export const tools = {
   'rekor-server': { module: 'rekor', package: 'github.com/sigstore/rekor/cmd/rekor-server' },
   'trillian-log-server': { module: 'trillian', package: 'github.com/google/trillian/cmd/trillian_log_server' },
   'trillian-log-signer': { module: 'trillian', package: 'github.com/google/trillian/cmd/trillian_log_signer' },
+  'kube-apiserver': { module: 'kubernetes', package: 'k8s.io/kubernetes/cmd/kube-apiserver', given: 'KUBEBUILDER_ASSETS' },
   vault: { module: 'vault', package: 'github.com/hashicorp/vault' },
   cosign3: { module: 'cosign3', package: 'github.com/sigstore/cosign/v3/cmd/cosign' },
   cosign2: { module: 'cosign2', package: 'github.com/sigstore/cosign/v2/cmd/cosign' },
