@@ -14,6 +14,11 @@ export interface Claim {
 
 const statementTypes: readonly unknown[] = ['https://in-toto.io/Statement/v1', 'https://in-toto.io/Statement/v0.1'];
 const statementMembers: readonly string[] = ['_type', 'subject', 'predicateType', 'predicate'];
+/** What sigstore-go reads (sigstore-wire 1.4). */
+const maxSubjects = 1024;
+const maxDigests = 32;
+/** Whole bytes; Go's decoder takes both cases. */
+const isHex = /^(?:[0-9A-Fa-f]{2})*$/;
 /** in-toto attestation, ResourceDescriptor. */
 const resourceMembers: readonly string[] = ['name', 'uri', 'digest', 'content', 'downloadLocation', 'mediaType', 'annotations'];
 
@@ -29,6 +34,7 @@ export function statementOf(payload: Uint8Array, maxBytes: number): Claim {
   if (typeof predicateType !== 'string' || predicateType === '') throw malformed('predicateType must be a text');
   if (predicate !== undefined && !isObject(predicate)) throw malformed('predicate must be an object');
   if (!Array.isArray(subject)) throw malformed('subject must be a list');
+  if (subject.length > maxSubjects) throw malformed(`it has ${subject.length} subjects, more than ${maxSubjects}`);
   return { predicateType, predicate, subjects: subject.map((entry: Json, index) => subjectOf(entry, `subject[${index}]`)) };
 }
 
@@ -49,8 +55,11 @@ function subjectOf(value: Json, where: string): Subject {
   const { name = '', digest = {} } = onlyMembers(value, where, resourceMembers);
   if (typeof name !== 'string') throw malformed(`${where}.name must be a text`);
   if (!isObject(digest)) throw malformed(`${where}.digest must be an object`);
-  const entries = Object.entries(digest).map(([algorithm, hex]): [string, string] => {
+  const digests = Object.entries(digest);
+  if (digests.length > maxDigests) throw malformed(`${where}.digest has ${digests.length} members, more than ${maxDigests}`);
+  const entries = digests.map(([algorithm, hex]): [string, string] => {
     if (typeof hex !== 'string') throw malformed(`${where}.digest must hold texts only`);
+    if (!isHex.test(hex)) throw malformed(`${where}.digest must hold hex digits only`);
     return [algorithm, hex];
   });
   return { name, digest: Object.fromEntries(entries) };
