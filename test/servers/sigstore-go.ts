@@ -1,14 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { judge } from './cosign.ts';
+import { judge, type Signatory } from './cosign.ts';
 import { scratch } from './scratch.ts';
 import { findTool } from './tools.ts';
-
-/** Who must have signed: the subject alternative name of the certificate, and the issuer of the token behind it. */
-export interface Signatory {
-  readonly identity: string;
-  readonly issuer: string;
-}
 
 export interface BundleCase {
   /** JSON text of the bundle. */
