@@ -12,7 +12,7 @@ describe('derOfRawSignature', () => {
     it(`gives what verifies as DER, for ${namedCurve}`, () => {
       const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
       // Enough of them for short integers, and for ones with the highest bit set.
-      for (let count = 0; count < 300; count += 1) {
+      for (let count = 0; count < 100; count += 1) {
         const bytes = randomBytes(32);
 
         const der = derOfRawSignature(sign(digest, bytes, { key: privateKey, dsaEncoding: 'ieee-p1363' }));
@@ -25,9 +25,6 @@ describe('derOfRawSignature', () => {
   it('writes integers as short as can be, and positive', () => {
     const raw = Buffer.from('000000010000008000000000000000ff', 'hex');
 
-    assert.equal(
-      Buffer.from(derOfRawSignature(raw)).toString('hex'),
-      '300a' + '0205' + '0100000080' + '0201' + 'ff'.replace('ff', '') + '',
-    );
+    assert.equal(Buffer.from(derOfRawSignature(raw)).toString('hex'), ['300b', '0205', '0100000080', '0202', '00ff'].join(''));
   });
 });
