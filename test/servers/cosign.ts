@@ -68,5 +68,5 @@ export function verifyFlags(version: 2 | 3, sigstore: Verification, by: { readon
 /** Flags of cosign 3's `sign` and `attest` for all services of an instance, and of cosign 2's for those of a Rekor 1 one. */
 export function signFlags(version: 2 | 3, sigstore: Verification & { readonly signingConfigFile: string }): readonly string[] {
   const services = ['-y', '--signing-config', sigstore.signingConfigFile, '--trusted-root', sigstore.trustedRootFile];
-  return version === 3 ? services : [...services.slice(0, 3), '--new-bundle-format'];
+  return version === 3 ? services : [...services, '--new-bundle-format'];
 }
