@@ -1,4 +1,5 @@
 import { createHash, generateKeyPairSync, sign, X509Certificate, type KeyObject } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bodyOf, serveHttp } from './http-server.ts';
 
 /** A certificate transparency log that promises everything and keeps nothing: what Fulcio and the verifiers see of one. */
@@ -12,37 +13,30 @@ export interface CtLog extends AsyncDisposable {
 /** Content of the OID 1.3.6.1.4.1.11129.2.4.3 (RFC 6962 3.1): the extension that makes a precertificate useless as a certificate. */
 const poison = Buffer.from('060a2b06010401d679020403', 'hex');
 
-/** Answers `add-pre-chain` of RFC 6962 4.2 with a signed certificate timestamp; with `wrongKey`, one that does not verify. */
-export async function startCtLog(options: { readonly wrongKey?: boolean } = {}): Promise<CtLog> {
+/** Answers `add-pre-chain` of RFC 6962 4.2 with a signed certificate timestamp, which Fulcio checks. */
+export async function startCtLog(): Promise<CtLog> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const signer = options.wrongKey === true ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : privateKey;
   const id = createHash('sha256')
     .update(publicKey.export({ format: 'der', type: 'spki' }))
     .digest();
   let given = 0;
+  const answer = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await bodyOf(message);
+    if (message.method !== 'POST' || message.url !== '/ct/v1/add-pre-chain') {
+      response.writeHead(404).end();
+      return;
+    }
+    given += 1;
+    const { chain } = JSON.parse(body.toString()) as { readonly chain: readonly string[] };
+    const [precertificate, issuer] = chain.map((der) => new X509Certificate(Buffer.from(der, 'base64')));
+    if (precertificate === undefined || issuer === undefined) throw new Error('Want a precertificate and its issuer');
+    const timestamp = Date.now();
+    const signature = signatureOver(precertificate, issuer, timestamp, privateKey).toString('base64');
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ sct_version: 0, id: id.toString('base64'), timestamp, extensions: '', signature }));
+  };
   const server = await serveHttp((message, response) => {
-    void bodyOf(message).then((body) => {
-      if (message.method !== 'POST' || message.url !== '/ct/v1/add-pre-chain') {
-        response.writeHead(404).end();
-        return;
-      }
-      given += 1;
-      const { chain } = JSON.parse(body.toString()) as { readonly chain: readonly string[] };
-      const [precertificate, issuer] = chain.map((der) => new X509Certificate(Buffer.from(der, 'base64')));
-      if (precertificate === undefined || issuer === undefined) {
-        response.writeHead(400).end('want a precertificate and its issuer');
-        return;
-      }
-      const timestamp = Date.now();
-      const answer = {
-        sct_version: 0,
-        id: id.toString('base64'),
-        timestamp,
-        extensions: '',
-        signature: signatureOver(precertificate, issuer, timestamp, signer).toString('base64'),
-      };
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
-    });
+    answer(message, response).catch(() => response.destroy());
   });
   return {
     url: `http://127.0.0.1:${server.port}`,
