@@ -210,7 +210,7 @@ function tufError(error: unknown, mirror: string): CodedError {
   const means = fault === undefined ? reason : `${fault.means} (${reason})`;
   return new TerminalError(fault?.code ?? 'trust.tuf-malformed', `Cannot trust the TUF mirror ${shownUrl(mirror)}: ${means}`, {
     cause: error,
-    fix: 'ask who runs the mirror; what was trusted before stays cached',
+    fix: 'ask who runs the mirror; until it is mended a trusted_root.json in trust.root does without it',
   });
 }
 
