@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { cosign, emptyTrustedRoot, signFlags, verifyFlags } from './cosign.ts';
@@ -72,7 +72,7 @@ describe('cosign, through our services', { skip: noJudges }, () => {
 });
 
 describe('cosign, through our Rekor 1', { skip: noRekor1 }, () => {
-  it('2 signs by key in tags and in bundles, 3 in bundles, and all believe it', async () => {
+  it('2 signs by key in tags and in bundles, 3 in both, and all believe it', async () => {
     await using sigstore = await startSigstore({ rekor: 'v1' });
     const url = ['--rekor-url', sigstore.rekor?.url ?? ''];
     const ways = [
@@ -81,13 +81,27 @@ describe('cosign, through our Rekor 1', { skip: noRekor1 }, () => {
       { version: 3, flags: signFlags(3, sigstore) },
       { version: 3, flags: ['-y', '--use-signing-config=false', '--new-bundle-format=false', ...url] },
     ] as const;
+    let bundles = 0;
     for (const { version, flags } of ways) {
       await using world = await startWorld();
       await world.ok(version, ['sign', '--key', 'k.key', ...flags, world.image]);
       await world.ok(version, ['attest', '--key', 'k.key', ...flags, ...world.predicate, world.image]);
 
       await judgeByKey(world, sigstore);
+      for (const bundle of await world.bundles()) {
+        // A lone envelope came from a tag, and is no bundle.
+        if (!bundle.includes('verificationMaterial')) continue;
+        const judged = await verifyBundle({
+          bundle,
+          by: world.publicKeyPem,
+          trustedRoot: sigstore.trustedRootJson,
+          artifact: world.digest,
+        });
+        assert.deepEqual(judged, { ok: true, stderr: '' });
+        bundles += 1;
+      }
     }
+    assert.equal(bundles, 4);
     assert.equal(await sigstore.rekor?.size(), 8);
   });
 });
@@ -96,6 +110,7 @@ describe('cosign, through our Rekor 1', { skip: noRekor1 }, () => {
 interface World extends AsyncDisposable {
   readonly image: string;
   readonly digest: string;
+  readonly publicKeyPem: string;
   readonly emptyRoot: string;
   readonly predicate: readonly string[];
   readonly ok: (version: 2 | 3, args: readonly string[]) => Promise<void>;
@@ -119,6 +134,7 @@ async function startWorld(): Promise<World> {
   return {
     image,
     digest,
+    publicKeyPem: await readFile(path.join(cwd, 'k.pub'), 'utf8'),
     emptyRoot: await emptyTrustedRoot(cwd),
     predicate: ['--type', 'slsaprovenance1', '--predicate', 'predicate.json'],
     ok,
