@@ -5,7 +5,7 @@ import { slimOf } from '../src/watch/slim.ts';
 import type { BenchOptions } from './backlog.ts';
 
 const seconds = 2;
-const artifact = { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] };
+const artifact = { format: 'slsa/v2alpha4', signers: ['x509'], stores: ['oci'] };
 const options: PlanOptions = {
   artifacts: { taskrun: artifact, pipelinerun: artifact, oci: { ...artifact, format: 'simplesigning' } },
   format: { builderId: 'https://tekton.dev/chains/v2', buildType: 'https://tekton.dev/chains/v2/slsa', deepInspection: true },

@@ -1,45 +1,22 @@
-import type { Breakers } from './breakers.ts';
 import { TerminalError } from './errors.ts';
 import type { CleanFamily } from './extract/redact.ts';
 import type { Format } from './format/format.ts';
 import { formatOf } from './format/formats.ts';
-import type { Journal, KnownRun, KnownWork } from './journal/journal.ts';
-import type { Drop, Image } from './model/artifact.ts';
-import type { Envelope, Filing } from './model/envelope.ts';
+import type { KnownRun } from './journal/journal.ts';
+import type { Drop } from './model/artifact.ts';
+import type { Logged } from './model/evidence.ts';
+import type { Filing } from './model/envelope.ts';
 import type { Receipt } from './model/receipt.ts';
-import { idOf, type Family, type RunId } from './model/run.ts';
+import { idOf, type Family } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
 import type { Context } from './observe/context.ts';
-import type { ErrorType, Metrics } from './observe/metrics.ts';
 import { shortKeyOf } from './per-image.ts';
-import { payloadOf, runKeyOf, type PlanOptions } from './plan.ts';
+import { payloadOf, runKeyOf } from './plan.ts';
 import { prove } from './prove.ts';
 import { settled } from './settled.ts';
-import { seal } from './sign/dsse.ts';
-import type { KeyHolder, Signer } from './sign/signer.ts';
-import type { OpenStore } from './store/store.ts';
+import { signedAndLogged } from './signed.ts';
 import { surveyed } from './survey.ts';
-
-/** The rooms that a run passes through, opened for one configuration. */
-export interface Rooms {
-  readonly journal: Journal;
-  readonly breakers: Breakers;
-  readonly metrics: Metrics;
-  readonly plan: PlanOptions;
-  readonly limits: Limits;
-  /** `proof.read-back` */
-  readonly readBack: boolean;
-  signer(name: string, ctx: Context): Promise<Signer & KeyHolder>;
-  store(name: string, ctx: Context): Promise<OpenStore>;
-  /** The manifests below an image index, from its registry. */
-  children(image: Image, ctx: Context): Promise<readonly Image[]>;
-}
-
-/** `limits.payload-bytes` and `limits.subjects`: bad input meets a number. */
-export interface Limits {
-  readonly payloadBytes: number;
-  readonly subjects: number;
-}
+import { counted, dependencyOf, type Carriage, type How, type Rooms } from './carriage.ts';
 
 /** What was made of a run: every work proven in every one of its stores. */
 export interface Attested {
@@ -54,7 +31,7 @@ export interface Attested {
 export interface Made {
   readonly work: Work;
   readonly payload: Payload;
-  readonly envelope: Envelope;
+  readonly envelope: Logged;
   readonly receipts: readonly Receipt[];
 }
 
@@ -74,37 +51,18 @@ export async function attest(family: Family, how: How, rooms: Rooms, ctx: Contex
   return { works: made, dropped: distinct([...dropped, ...made.flatMap(({ payload }) => payload.dropped)]), redacted, nothing };
 }
 
-export interface How {
-  /** What the journal said when it admitted the run. */
-  readonly known: KnownRun;
-  /** An earlier life, whose journal is lost, may have carried the run: stores are asked before what the journal has no envelope of is signed (P3). */
-  readonly mayExist: boolean;
-  /** The run was finished, and its mark taken off: what was stored is stored again, should it be gone. */
-  readonly isAgain: boolean;
-}
-
 /** The same for a run whose object is gone: what the journal has of it is carried to its end. */
 export async function resume(known: KnownRun, rooms: Rooms, ctx: Context): Promise<Attested> {
   const works = await settled(known.works, async (kept) => {
-    const { signer, stores } = rooms.plan.artifacts[kept.artifact];
-    const image = kept.key === runKeyOf(known.id) ? undefined : kept.payload.images[0];
-    const shortKey = shortKeyOf(kept.artifact, kept.key, image);
-    const work: Work = { key: kept.key, shortKey, artifact: kept.artifact, format: kept.format, signer, stores, image };
-    return await carried(
-      { id: known.id, work, payload: kept.payload, known: kept, how: { known, mayExist: false, isAgain: false } },
-      rooms,
-      ctx,
-    );
+    const { signers, stores: configured } = rooms.plan.artifacts[kept.artifact];
+    const { artifact, format, key, log, payload } = kept;
+    const image = key.startsWith(runKeyOf(known.id)) && !key.includes('/') ? undefined : payload.images[0];
+    const signer = kept.signer ?? signers[0] ?? 'none';
+    const shortKey = kept.envelope?.filing.shortKey ?? shortKeyOf(artifact, key, image);
+    const work: Work = { key, shortKey, artifact, format, signer, stores: kept.stores ?? configured, log, image };
+    return await carried({ id: known.id, work, payload, known: kept, how: { known, mayExist: false, isAgain: false } }, rooms, ctx);
   });
   return { works, dropped: [], redacted: 0, nothing: '' };
-}
-
-interface Carriage {
-  readonly id: RunId;
-  readonly work: Work;
-  readonly payload: Payload;
-  readonly known: KnownWork | undefined;
-  readonly how: How;
 }
 
 async function derived(work: Work, family: CleanFamily, { journal, limits, plan: { format } }: Rooms): Promise<Payload> {
@@ -122,31 +80,20 @@ function demandWithin(key: 'limits.payload-bytes' | 'limits.subjects', { key: wo
 }
 
 async function carried(carriage: Carriage, rooms: Rooms, ctx: Context): Promise<Made> {
-  const { work, known } = carriage;
-  const envelope = known?.envelope ?? (await sealed(carriage, rooms, ctx));
+  const { work } = carriage;
+  const logged = await signedAndLogged({ carriage, signing: signingOf(work), filing: filingOf(carriage) }, rooms, ctx);
   const receipts = await settled(
     work.stores,
-    async (name) => await counted('storage', carriage.id, rooms, async () => await stored(name, envelope, carriage, rooms, ctx)),
+    async (name) => await counted('storage', carriage.id, rooms, async () => await stored(name, logged, carriage, rooms, ctx)),
   );
-  return { work, payload: carriage.payload, envelope, receipts };
+  return { work, payload: carriage.payload, envelope: logged, receipts };
 }
 
-async function sealed(carriage: Carriage, rooms: Rooms, ctx: Context): Promise<Envelope> {
-  const { id, work, payload, how } = carriage;
-  const signing = signingOf(work);
-  const filing: Filing = { run: id, shortKey: work.shortKey, predicateType: payload.predicateType, images: payload.images };
-  return await counted('signing', id, rooms, async () => {
-    const signer = await rooms.breakers.guard(`signer:${work.signer}`, async () => await rooms.signer(work.signer, ctx));
-    // Who built the same image before us signed the same bytes: one signature by one key is enough (P3).
-    const there = how.mayExist || signing === 'raw' ? await found(carriage, filing, signer.publicKey, rooms, ctx) : undefined;
-    const envelope = there ?? (await seal(payload, filing, signer, signing, ctx));
-    const kept = await rooms.journal.keepEnvelope(id.uid, work.key, envelope);
-    rooms.metrics.runs[id.kind].signCreated.inc();
-    return kept;
-  });
+function filingOf({ id, work, payload }: Carriage): Filing {
+  return { run: id, shortKey: work.shortKey, predicateType: payload.predicateType, images: payload.images };
 }
 
-async function stored(name: string, envelope: Envelope, { id, work, known, how }: Carriage, rooms: Rooms, ctx: Context): Promise<Receipt> {
+async function stored(name: string, envelope: Logged, { id, work, known, how }: Carriage, rooms: Rooms, ctx: Context): Promise<Receipt> {
   const kept = how.isAgain ? undefined : known?.receipts.find(({ receipt, provenAt }) => receipt.store === name && provenAt !== undefined);
   if (kept) return kept.receipt;
   const store = await rooms.store(name, ctx);
@@ -156,21 +103,11 @@ async function stored(name: string, envelope: Envelope, { id, work, known, how }
   rooms.metrics.runs[id.kind].payloadStored.inc();
   // What stands on the run itself is proven by the write that puts it there.
   if (store.proof === 'read-back' && rooms.readBack) {
-    await guarded(async () => await prove(receipt, envelope, store, ctx));
+    const trust = await rooms.trust(ctx);
+    await guarded(async () => await prove(receipt, envelope, { reader: store, trust }, ctx));
     await rooms.journal.markProven(id.uid, work.key, name, Date.now());
   }
   return receipt;
-}
-
-/** An envelope that a former life of ours stored: over the same payload, by the same key. A store that cannot be asked is an error. */
-async function found({ work, payload }: Carriage, filing: Filing, key: string, rooms: Rooms, ctx: Context): Promise<Envelope | undefined> {
-  for (const name of work.stores) {
-    const store = await rooms.store(name, ctx);
-    if (store.proof !== 'read-back') continue;
-    const envelope = await rooms.breakers.guard(dependencyOf(name, filing), async () => await store.find(filing, payload, key, ctx));
-    if (envelope) return envelope;
-  }
-  return undefined;
 }
 
 function signingOf({ key, format }: Work): Format['signing'] {
@@ -181,22 +118,7 @@ function signingOf({ key, format }: Work): Format['signing'] {
   });
 }
 
-/** What a breaker watches: a registry by its host, any other store by its name. */
-function dependencyOf(store: string, { images }: Filing): string {
-  const host = images[0]?.repository.split('/')[0];
-  return store === 'oci' && host !== undefined ? `oci:${host}` : store;
-}
-
 /** Several works of a run read the same hints, and drop the same. */
 function distinct(drops: readonly Drop[]): readonly Drop[] {
   return [...new Map(drops.map((drop) => [`${drop.result} ${drop.rule} ${drop.value}`, drop])).values()];
-}
-
-async function counted<T>(type: ErrorType, { kind }: RunId, { metrics }: Rooms, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    metrics.runs[kind].signingFailures.inc({ error_type: type });
-    throw error;
-  }
 }

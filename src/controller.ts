@@ -1,4 +1,5 @@
-import type { Attested, Rooms } from './attest.ts';
+import type { Attested } from './attest.ts';
+import type { Rooms } from './carriage.ts';
 import { decide, isHeld } from './decide.ts';
 import type { Journal } from './journal/journal.ts';
 import { idOf, type RunId, type SlimRun } from './model/run.ts';

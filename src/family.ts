@@ -9,14 +9,20 @@ const maxChildren = 4096;
 const lookups = 8;
 
 /** Where children are looked up. */
-export type Children = Pick<Source, 'child'>;
+export type Children = Pick<Source, 'relative'>;
 
 /**
  * A run with its children, in `status.childReferences` order (chains-provenance 2.5). What is no TaskRun is recorded as what it is, and
  * what is gone as missing; neither stops the rest (Q-16).
  */
-export async function familyOf(run: Run, source: Children, ctx: Context): Promise<Family> {
-  if (run.kind === 'TaskRun') return { run, children: [] };
+export async function familyOf(run: Run, source: Children, ctx: Context, withOwner = false): Promise<Family> {
+  if (run.kind === 'TaskRun') {
+    const owner =
+      withOwner && run.slim.owner !== undefined
+        ? await source.relative(run, { kind: 'PipelineRun', name: run.slim.owner }, ctx)
+        : undefined;
+    return { run, children: [], ...(owner && { owner }) };
+  }
   const references = referencesOf(run);
   const children: Child[] = [];
   for (let start = 0; start < references.length; start += lookups) {
@@ -28,7 +34,7 @@ export async function familyOf(run: Run, source: Children, ctx: Context): Promis
 
 async function childOf(parent: Run, reference: ChildReference, source: Children, ctx: Context): Promise<Child> {
   if (reference.kind !== '' && reference.kind !== 'TaskRun') return { kind: 'other', reference };
-  const run = await source.child(parent, reference.name, ctx);
+  const run = await source.relative(parent, { kind: 'TaskRun', name: reference.name }, ctx);
   return run === undefined ? { kind: 'missing', reference } : { kind: 'task-run', run };
 }
 

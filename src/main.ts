@@ -4,7 +4,11 @@ import { Breakers } from './breakers.ts';
 import { isCovered, type Config } from './config/config.ts';
 import { Controller } from './controller.ts';
 import { openJournal } from './journal/journals.ts';
+import { sentenceOf } from './errors.ts';
+import { follow } from './follow.ts';
 import { runKinds, type RunId, type RunKind } from './model/run.ts';
+import { preflight } from './preflight.ts';
+import type { SignerMeans } from './sign/signer.ts';
 import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Outcome } from './outcome.ts';
@@ -26,6 +30,8 @@ export interface Service {
   readonly changes?: (ctx: Context) => AsyncIterable<Config>;
   /** Called when it listens and before the first run is looked at. */
   readonly onListening?: (port: number | undefined) => void;
+  /** Secrets of the cluster, for the signers that want one. */
+  readonly secret: SignerMeans['secret'];
   readonly report?: (run: RunId, outcome: Outcome, attested: Attested | undefined) => void;
   /** Waits until this replica may work; probes answer meanwhile. `lost` aborts when it may not any more. */
   readonly lead?: (ctx: Context) => Promise<AsyncDisposable & { readonly lost: AbortSignal }>;
@@ -58,10 +64,11 @@ export async function runService(service: Service, ctx: Context): Promise<void> 
   const signal = lead === undefined ? ctx.signal : AbortSignal.any([ctx.signal, lead.lost]);
   const working: Context = { ...ctx, signal };
   const journal = stack.use(await openJournal(service.config.journal, working));
-  const foundation = { journal, metrics, breakers: new Breakers() };
+  const foundation = { journal, metrics, breakers: new Breakers(), secret: service.secret };
   const open = (config: Config): Snapshot => ({ rooms: openRooms(config, foundation), settings: settingsOf(config) });
   let current = open(service.config);
   stack.defer(async () => await current.rooms[Symbol.asyncDispose]());
+  await preflight(service.config, current.rooms, working);
   const report = service.report;
   const { concurrency } = service.config;
   const parts = { source, recorder, journal, metrics, concurrency, current: () => current };
@@ -71,16 +78,26 @@ export async function runService(service: Service, ctx: Context): Promise<void> 
 
   const stop = new AbortController();
   const background: Context = { ...working, signal: AbortSignal.any([signal, stop.signal]) };
-  const follow = async (): Promise<void> => {
-    for await (const config of service.changes?.(background) ?? []) {
-      const old = current;
-      current = open(config);
-      await journal.note({ at: Date.now(), who: 'configuration', what: 'applied' });
-      // What is under way with the old rooms meets closed connections at worst, which is an attempt that is made again.
-      await old.rooms[Symbol.asyncDispose]();
+  const apply = async (config: Config): Promise<boolean> => {
+    const next = open(config);
+    try {
+      await preflight(config, next.rooms, background);
+    } catch (error) {
+      background.signal.throwIfAborted();
+      await next.rooms[Symbol.asyncDispose]();
+      background.logger.error({ err: error }, 'configuration refused, the last good one stays');
+      await journal.note({ at: Date.now(), who: 'configuration', what: `refused: ${sentenceOf(error)}` });
+      return false;
     }
+    const old = current;
+    current = next;
+    await journal.note({ at: Date.now(), who: 'configuration', what: 'applied' });
+    // What is under way with the old rooms meets closed connections at worst, which is an attempt that is made again.
+    await old.rooms[Symbol.asyncDispose]();
+    return true;
   };
-  const aside = [ended(follow(), background), ended(housekeep(service.config, foundation.journal, background), background)];
+  const following = follow(service.changes?.(background) ?? noChanges(), apply, background);
+  const aside = [ended(following, background), ended(housekeep(service.config, foundation.journal, background), background)];
   try {
     await controller.run(working);
   } finally {
@@ -89,6 +106,8 @@ export async function runService(service: Service, ctx: Context): Promise<void> 
   }
   lead?.lost.throwIfAborted();
 }
+
+async function* noChanges(): AsyncGenerator<Config, void> {}
 
 interface Snapshot {
   readonly rooms: OpenRooms;
@@ -111,6 +130,7 @@ export function settingsOf(config: Config): Settings {
     },
     retry: config.retry,
     holdMs: config.finalizer.holdMs,
+    readOwners: config.transparency === 'manual',
   };
 }
 

@@ -39,9 +39,9 @@ const object: JsonObject = {
 };
 const familyOf = (kind: RunKind, of: JsonObject = object) => ({ run: runOf(kind, of), children: [] });
 
-const run = { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci', 'tekton'] };
+const run = { format: 'slsa/v2alpha4', signers: ['x509'], stores: ['oci', 'tekton'] };
 const base: PlanOptions = {
-  artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] } },
+  artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signers: ['x509'], stores: ['oci'] } },
   format: { builderId: 'b', buildType: '', deepInspection: false },
   redact: { params: [], results: [], tokenShapes: true, salt: '' },
 };
@@ -144,7 +144,7 @@ describe('plan, for each image', () => {
   it('makes no statement when there is none for the run, and signs all the same', () => {
     const without = {
       ...optionsOf({ provenance: true, signSubjects: true }),
-      artifacts: { ...base.artifacts, taskrun: { ...run, signer: 'none' } },
+      artifacts: { ...base.artifacts, taskrun: { ...run, signers: [] } },
     };
     const impossible = { ...optionsOf({ provenance: true, signSubjects: true }), format: { ...base.format, buildType: 'unknown' } };
 

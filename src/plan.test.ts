@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runOf } from '../test/golden/rows.ts';
+import { sha256Of } from './model/digest.ts';
 import type { JsonObject } from './model/json.ts';
 import { payloadOf, plan, type PlanOptions } from './plan.ts';
+import type { SigningRule } from './signing-rules.ts';
 
 const hex = 'ab'.repeat(32);
 const taskRun: JsonObject = {
   metadata: { name: 'build', namespace: 'ci', uid: 'u1' },
   status: { results: [{ name: 'IMAGES', value: `r.io/bb@sha256:${hex},r.io/aa:v1@sha256:${hex},r.io/cut@sha256:ab` }] },
 };
-const run = { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci', 'gcs'] };
+const run = { format: 'slsa/v2alpha4', signers: ['x509'], stores: ['oci', 'gcs'] };
 const options: PlanOptions = {
-  artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'kms', stores: ['oci'] } },
+  artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signers: ['kms'], stores: ['oci'] } },
   format: { builderId: 'b', buildType: '', deepInspection: false },
   redact: { params: [], results: [], tokenShapes: true, salt: '' },
 };
@@ -19,11 +21,12 @@ const family = { run: runOf('TaskRun', taskRun), children: [] };
 
 describe('plan', () => {
   it('gives the run, then its images', () => {
-    const image = { artifact: 'oci', format: 'simplesigning', signer: 'kms', stores: ['oci'], shortKey: hex.slice(0, 12) };
+    const image = { artifact: 'oci', format: 'simplesigning', signer: 'kms', stores: ['oci'], log: false, shortKey: hex.slice(0, 12) };
+    const own = { artifact: 'taskrun', format: run.format, signer: 'x509', stores: ['gcs', 'oci'], log: false, image: undefined };
     const made = plan(family, options);
 
     assert.deepEqual(made.works, [
-      { key: 'taskrun-u1', shortKey: 'taskrun-u1', artifact: 'taskrun', ...run, stores: ['gcs', 'oci'], image: undefined },
+      { key: 'taskrun-u1', shortKey: 'taskrun-u1', ...own },
       { ...image, key: `r.io/bb@sha256:${hex}`, image: { repository: 'r.io/bb', digest: hex } },
       { ...image, key: `r.io/aa@sha256:${hex}`, image: { repository: 'r.io/aa', digest: hex } },
     ]);
@@ -38,8 +41,95 @@ describe('plan', () => {
 
     assert.deepEqual(keys, ['pipelinerun-u1']);
   });
+  it('gives each of several signers a work of its own, the first under the plain key', () => {
+    const artifacts = { ...options.artifacts, taskrun: { ...run, signers: ['x509', 'kms'] } };
+    const works = plan(family, { ...options, artifacts }).works.filter(({ artifact }) => artifact === 'taskrun');
+
+    assert.deepEqual(
+      works.map(({ key, shortKey, signer }) => ({ key, shortKey, signer })),
+      [
+        { key: 'taskrun-u1', shortKey: 'taskrun-u1', signer: 'x509' },
+        { key: 'taskrun-u1+kms', shortKey: `taskrun-u1-${sha256Of(Buffer.from('kms')).slice(0, 4)}`, signer: 'kms' },
+      ],
+    );
+  });
+  const labelled: JsonObject = { ...taskRun, metadata: { namespace: 'ci', labels: { team: 'pay', 'tekton.dev/pipeline': 'release-app' } } };
+  const rules: readonly { readonly name: string; readonly rule: Omit<SigningRule, 'signers'>; readonly fits: boolean }[] = [
+    { name: 'another namespace', rule: { namespaces: ['payments-*'] }, fits: false },
+    { name: 'its namespace', rule: { namespaces: ['other', 'ci'] }, fits: true },
+    { name: 'a pattern of its namespace', rule: { namespaces: ['*i'] }, fits: true },
+    { name: 'a pattern with a star that stands for nothing', rule: { namespaces: ['ci*'] }, fits: true },
+    { name: 'a pattern whose ends overlap', rule: { namespaces: ['ci*i'] }, fits: false },
+    { name: 'its pipeline', rule: { namespaces: ['*'], pipelines: ['release-*'] }, fits: true },
+    { name: 'another pipeline', rule: { namespaces: ['*'], pipelines: ['release'] }, fits: false },
+    { name: 'its label', rule: { namespaces: ['*'], labels: { team: 'pay' } }, fits: true },
+    { name: 'a label with another value', rule: { namespaces: ['*'], labels: { team: 'other' } }, fits: false },
+    { name: 'a label that every object inherits', rule: { namespaces: ['*'], labels: { toString: 'x' } }, fits: false },
+    { name: 'another artifact', rule: { namespaces: ['*'], artifacts: ['oci'] }, fits: false },
+  ];
+  for (const { name, rule, fits } of rules) {
+    it(`${fits ? 'takes' : 'passes over'} a rule with ${name}`, () => {
+      const all = {
+        ...options,
+        rules: [
+          { ...rule, signers: ['team'] },
+          { namespaces: ['*'], signers: ['late'], artifacts: ['taskrun'] as const },
+        ],
+      };
+      const [work] = plan({ run: runOf('TaskRun', labelled), children: [] }, all).works;
+
+      assert.equal(work?.signer, fits ? 'team' : 'late');
+    });
+  }
+  const layouts = [
+    { layout: 'tags', want: [['simplesigning', ['oci', 'tekton']]] },
+    {
+      layout: 'both',
+      want: [
+        ['simplesigning', ['oci', 'tekton']],
+        ['cosign/sign/v1', ['oci']],
+      ],
+    },
+    {
+      layout: 'referrers',
+      want: [
+        ['simplesigning', ['tekton']],
+        ['cosign/sign/v1', ['oci']],
+      ],
+    },
+  ] as const;
+  for (const { layout, want } of layouts) {
+    it(`signs images for the layout ${layout}`, () => {
+      const artifacts = { ...options.artifacts, oci: { ...options.artifacts.oci, stores: ['tekton', 'oci'] } };
+      const works = plan(family, { ...options, artifacts, layout }).works.filter(({ image }) => image?.repository === 'r.io/aa');
+
+      assert.deepEqual(
+        works.map(({ format, stores }) => [format, stores]),
+        want,
+      );
+      assert.equal(new Set(works.map(({ key }) => key)).size, works.length);
+    });
+  }
+  const asking: JsonObject = { ...taskRun, metadata: { annotations: { 'chains.tekton.dev/transparency-upload': 'true' } } };
+  const uploads = [
+    { name: 'off', transparency: 'off', run: asking, owner: undefined, want: false },
+    { name: 'on', transparency: 'on', run: taskRun, owner: undefined, want: true },
+    { name: 'manual, and the run asks', transparency: 'manual', run: asking, owner: undefined, want: true },
+    { name: 'manual, and its PipelineRun asks', transparency: 'manual', run: taskRun, owner: runOf('PipelineRun', asking), want: true },
+    { name: 'manual, and nobody asks', transparency: 'manual', run: taskRun, owner: runOf('PipelineRun', taskRun), want: false },
+  ] as const;
+  for (const { name, transparency, run: object, owner, want } of uploads) {
+    it(`${want ? 'logs' : 'does not log'} when transparency is ${name}`, () => {
+      const asked = { run: runOf('TaskRun', object), children: [], ...(owner && { owner }) };
+
+      assert.equal(
+        plan(asked, { ...options, transparency }).works.every(({ log }) => log === want),
+        true,
+      );
+    });
+  }
   it('says what the configuration leaves out', () => {
-    const artifacts = { ...options.artifacts, taskrun: { ...run, signer: 'none' }, oci: { ...options.artifacts.oci, stores: [] } };
+    const artifacts = { ...options.artifacts, taskrun: { ...run, signers: [] }, oci: { ...options.artifacts.oci, stores: [] } };
 
     assert.deepEqual(plan(family, { ...options, artifacts }), {
       family,

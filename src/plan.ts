@@ -9,9 +9,11 @@ import type { RedactOptions } from './extract/redact-names.ts';
 import { fullName } from './extract/reference.ts';
 import { truncations } from './extract/truncation.ts';
 import type { FormatOptions } from './format/format.ts';
+import { imageStatement } from './format/image-statement.ts';
 import { formatOf } from './format/formats.ts';
 import type { ArtifactKind, Drop, Image } from './model/artifact.ts';
-import { runKinds, type Family, type RunId } from './model/run.ts';
+import { at } from './model/json.ts';
+import { runKinds, type Family, type Run, type RunId } from './model/run.ts';
 import type { Payload, Work } from './model/work.ts';
 import {
   nothingPerImage,
@@ -25,11 +27,13 @@ import {
   type Indexes,
   type PerImage,
 } from './per-image.ts';
+import { keyFor, shortKeyFor, signersFor, type SigningRule } from './signing-rules.ts';
 
-/** The configuration keys `artifacts.<kind>.*`. The signer `none` and an empty list of stores disable an artifact (1.2). */
+/** The configuration keys `artifacts.<kind>.*`. An empty list of signers (`none`) or of stores disables an artifact (1.2). */
 export interface ArtifactOptions {
   readonly format: string;
-  readonly signer: string;
+  /** Each signs for itself. */
+  readonly signers: readonly string[];
   readonly stores: readonly string[];
 }
 
@@ -41,11 +45,27 @@ export interface PlanOptions {
   readonly onDropped?: 'record' | 'fail';
   /** Absent: nothing of it. */
   readonly perImage?: PerImage;
+  /** `signers.rules`; absent: none. */
+  readonly rules?: readonly SigningRule[];
+  /** `storage.oci.layout`, for signatures of images: as a tag, as a Sigstore bundle, or both. Absent: `tags`. */
+  readonly layout?: 'tags' | 'referrers' | 'both';
+  /** `transparency.enabled`; absent: `off`. */
+  readonly transparency?: 'off' | 'on' | 'manual';
 }
 
 /** What of a whole configuration `plan` reads: the one place where it is picked, so that no caller forgets `redact`. */
-export function planOptionsOf({ artifacts, format, redact: kept, onDropped, perImage }: PlanOptions): PlanOptions {
-  return { artifacts, format, redact: kept, ...(onDropped && { onDropped }), ...(perImage && { perImage }) };
+export function planOptionsOf({ artifacts, format, redact: kept, ...rest }: PlanOptions): PlanOptions {
+  const { onDropped, perImage, rules, layout, transparency } = rest;
+  return {
+    artifacts,
+    format,
+    redact: kept,
+    ...(onDropped && { onDropped }),
+    ...(perImage && { perImage }),
+    ...(rules && { rules }),
+    ...(layout && { layout }),
+    ...(transparency && { transparency }),
+  };
 }
 
 export interface Plan {
@@ -87,10 +107,12 @@ export function plan(given: Family, options: PlanOptions, indexes: Indexes = noI
   const own = run.kind === 'TaskRun' && isMade('oci') ? imagesOfRun(facts, options.format, drops) : [];
   const stated = isMade(kind) ? statedImages(subjects, perImage, indexes) : [];
   const signed = isMade('oci') ? signedImages(own, subjects, perImage, indexes) : [];
+  // What decides who signs, and whether it is logged, is not published: it is read as it came.
+  const of = { options, run: given.run, log: isLogged(given, options) };
   const works = [
-    ...(isMade(kind) ? [workOf(kind, runKeyOf(run), undefined, options)] : []),
-    ...worksFor(kind, stated, (image) => statementKey(runKeyOf(run), image), options),
-    ...worksFor('oci', signed, fullName, options),
+    ...(isMade(kind) ? worksOf({ artifact: kind, key: runKeyOf(run), image: undefined }, of) : []),
+    ...worksFor(kind, stated, (image) => statementKey(runKeyOf(run), image), of),
+    ...worksFor('oci', signed, fullName, of),
   ];
   const isRead = (artifact: ArtifactKind) => isMade(artifact) && storesForChildren(options.artifacts[artifact].stores).length > 0;
   const roots = [...(isRead(kind) ? subjects : []), ...(isRead('oci') ? signed.map(({ image }) => image) : [])];
@@ -105,16 +127,20 @@ export function runKeyOf({ kind, uid }: Pick<RunId, 'kind' | 'uid'>): string {
 
 /** What is to be signed for a work of this family. Throws `TerminalError` `format.*` when no true statement can be made. */
 export function payloadOf(work: Work, family: CleanFamily, options: FormatOptions): Payload {
-  const format = formatOf(work.format);
-  if (format === undefined) throw new TerminalError('format.unknown', `Cannot make a payload: there is no format "${work.format}"`);
-  return format.payload({ family, image: work.image }, options);
+  return payloadIn(work.format, family, work.image, options);
+}
+
+function payloadIn(name: string, family: CleanFamily, image: Image | undefined, options: FormatOptions): Payload {
+  const format = formatOf(name);
+  if (format === undefined) throw new TerminalError('format.unknown', `Cannot make a payload: there is no format "${name}"`);
+  return format.payload({ family, image }, options);
 }
 
 /** The images among the subjects of the run's statement; none when there can be no statement, which is said by the work that is about it. */
 function imageSubjects(family: CleanFamily, options: PlanOptions): readonly Image[] {
   const { artifact } = runKinds[family.run.kind];
   try {
-    return payloadOf(workOf(artifact, runKeyOf(family.run), undefined, options), family, options.format).images;
+    return payloadIn(options.artifacts[artifact].format, family, undefined, options.format).images;
   } catch (error) {
     if (error instanceof TerminalError) return [];
     throw error;
@@ -154,25 +180,69 @@ function demandNoDrops({ run }: Family, dropped: readonly Drop[]): void {
   );
 }
 
-/** A child for which no store is left has no work. */
-function worksFor(artifact: ArtifactKind, about: readonly About[], keyOf: (image: Image) => string, options: PlanOptions): readonly Work[] {
-  return about.flatMap(({ image, isChild }) => {
-    const work = workOf(artifact, keyOf(image), image, options);
-    if (!isChild) return [work];
-    const stores = storesForChildren(work.stores);
-    return stores.length === 0 ? [] : [{ ...work, stores }];
-  });
+interface Of {
+  readonly options: PlanOptions;
+  readonly run: Run;
+  readonly log: boolean;
 }
 
-function workOf(artifact: ArtifactKind, key: string, image: Image | undefined, options: PlanOptions): Work {
-  const { format, signer, stores } = options.artifacts[artifact];
-  return { key, shortKey: shortKeyOf(artifact, key, image), artifact, format, signer, stores: stores.toSorted(), image };
+interface Thing {
+  readonly artifact: ArtifactKind;
+  readonly key: string;
+  readonly image: Image | undefined;
+  readonly isChild?: boolean;
 }
+
+function worksFor(artifact: ArtifactKind, about: readonly About[], keyOf: (image: Image) => string, of: Of): readonly Work[] {
+  return about.flatMap(({ image, isChild }) => worksOf({ artifact, key: keyOf(image), image, isChild }, of));
+}
+
+/** One work for each signer and way of writing it. A child for which no store is left has none. */
+function worksOf({ artifact, key, image, isChild }: Thing, { options, run, log }: Of): readonly Work[] {
+  const { format, signers, stores } = options.artifacts[artifact];
+  const taking = (isChild === true ? storesForChildren(stores) : stores).toSorted();
+  return waysOf(artifact, format, taking, options.layout).flatMap((way) =>
+    signersFor(run, artifact, options.rules ?? [], signers).map((signer, position) => ({
+      key: keyFor(`${key}${way.suffix}`, signer, position),
+      shortKey: shortKeyFor(shortKeyOf(artifact, key, image), signer, position),
+      artifact,
+      format: way.format,
+      signer,
+      stores: way.stores,
+      log,
+      image,
+    })),
+  );
+}
+
+interface Way {
+  readonly format: string;
+  readonly stores: readonly string[];
+  /** Behind the key. No other key has a `#`. */
+  readonly suffix: string;
+}
+
+/** An image's signature in a Sigstore bundle is a statement, in a tag or an annotation it is not: who wants both gets two works. */
+function waysOf(artifact: ArtifactKind, format: string, stores: readonly string[], layout: PlanOptions['layout'] = 'tags'): readonly Way[] {
+  const plain = { format, stores, suffix: '' };
+  if (artifact !== 'oci' || layout === 'tags' || !stores.includes('oci')) return stores.length === 0 ? [] : [plain];
+  const others = layout === 'both' ? stores : stores.filter((store) => store !== 'oci');
+  const [name = format] = imageStatement.names;
+  return [...(others.length === 0 ? [] : [{ ...plain, stores: others }]), { format: name, stores: ['oci'], suffix: '#bundle' }];
+}
+
+/** In Chains a TaskRun must ask for itself; here its PipelineRun may ask for it, as annotations are not copied reliably (9.4, T1). */
+function isLogged({ run, owner }: Family, { transparency = 'off' }: PlanOptions): boolean {
+  if (transparency !== 'manual') return transparency === 'on';
+  return [run, owner].some((asking) => asking !== undefined && at(asking.object, 'metadata', 'annotations', uploadAnnotation) === 'true');
+}
+
+const uploadAnnotation = 'chains.tekton.dev/transparency-upload';
 
 function disabledBecause(artifact: ArtifactKind, options: PlanOptions): string | undefined {
-  const { format, signer, stores } = options.artifacts[artifact];
+  const { format, signers, stores } = options.artifacts[artifact];
   const key = `artifacts.${artifact}`;
-  if (signer === 'none') return `${key}.signer is none`;
+  if (signers.length === 0) return `${key}.signer is none`;
   if (stores.length === 0) return `${key}.storage is empty`;
   if (formatOf(format)?.artifacts.includes(artifact) !== true) return `${key}.format "${format}" is no format for it`;
   return undefined;

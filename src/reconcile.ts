@@ -1,4 +1,5 @@
-import { attest, resume, type Attested, type Rooms } from './attest.ts';
+import { attest, resume, type Attested } from './attest.ts';
+import type { Rooms } from './carriage.ts';
 import { decide, isHeld, type DecideContext } from './decide.ts';
 import { familyOf } from './family.ts';
 import type { Journal } from './journal/journal.ts';
@@ -15,6 +16,8 @@ export interface Settings {
   readonly retry: RetryPolicy;
   /** `finalizer.hold`, in milliseconds. */
   readonly holdMs: number;
+  /** Whether the PipelineRun that controls a TaskRun has a say (`transparency.enabled: manual`): one more GET for each. */
+  readonly readOwners: boolean;
 }
 
 /** What a pass works with: one snapshot, so that it ends with what it began with. */
@@ -78,9 +81,9 @@ interface How {
 }
 
 async function carry(run: Run, how: How, passing: Passing, ctx: Context): Promise<Pass> {
-  const { journal, source, recorder, rooms } = passing;
+  const { journal, source, recorder, rooms, settings } = passing;
   const known = await journal.admit({ id: idOf(run), lane: how.lane, at: Date.now(), snapshot: undefined });
-  const family = await familyOf(run, source, ctx);
+  const family = await familyOf(run, source, ctx, settings.readOwners);
   const isEarly = family.children.some((child) => child.kind === 'task-run' && !child.run.slim.isDone);
   if (isEarly && Date.now() - (run.slim.completedAt ?? 0) < childPatienceMs) return { kind: 'wait', afterMs: childWaitMs };
   const attested = await attest(family, { ...how, known }, rooms, ctx);
@@ -89,20 +92,36 @@ async function carry(run: Run, how: How, passing: Passing, ctx: Context): Promis
     return { kind: 'ended', outcome: { kind: 'skipped', code: 'plan.nothing', reason: attested.nothing }, attested };
   }
   const receipts = attested.works.flatMap((made) => made.receipts);
-  const annotations = Object.fromEntries(receipts.flatMap((receipt) => Object.entries(receipt.annotations)));
+  const annotations = {
+    ...Object.fromEntries(receipts.flatMap((receipt) => Object.entries(receipt.annotations))),
+    ...transparencyOf(attested),
+  };
   const recorded = await recorder.record(run.slim, { signed: 'true', annotations }, ctx);
   if (recorded.kind === 'superseded') return overtaken(run, `somebody else marked it "${recorded.signed}"`);
   return signed(attested);
 }
 
+/**
+ * Where the log has the run's own statement, or without one what was logged last (chains-controller 4.4; Chains always names the last, which is an
+ * image's: 9.4, T3).
+ */
+function transparencyOf({ works }: Attested): Readonly<Record<string, string>> {
+  const logged = works.filter(({ envelope }) => envelope.evidence.entries.some(({ log }) => log !== ''));
+  const entries = (logged.find(({ work }) => work.image === undefined) ?? logged.at(-1))?.envelope.evidence.entries ?? [];
+  const entry = entries.find(({ log }) => log !== '');
+  if (entry === undefined) return {};
+  const version = entry.integratedTime === undefined ? 'v2' : 'v1';
+  return { 'chains.tekton.dev/transparency': `${entry.log}/api/${version}/log/entries?logIndex=${entry.logIndex}` };
+}
+
 /** The run does not exist any more: it is signed from what was last seen of it, or from what the journal has. */
 async function gone(id: RunId, last: Run | undefined, passing: Passing, ctx: Context): Promise<Pass> {
-  const { journal, source, rooms } = passing;
+  const { journal, source, rooms, settings } = passing;
   const entry = await journal.load(id.uid);
   if (entry !== undefined && entry.state !== 'open') return idle;
   if (last !== undefined && decide(last.slim, decideContext(passing)).kind === 'attest') {
     const known = await journal.admit({ id: idOf(last), lane: 'live', at: Date.now(), snapshot: undefined });
-    const family = await familyOf(last, source, ctx);
+    const family = await familyOf(last, source, ctx, settings.readOwners);
     return signed(await attest(family, { known, isAgain: false, mayExist: true }, rooms, ctx));
   }
   if (entry === undefined) return idle;

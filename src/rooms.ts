@@ -1,41 +1,72 @@
-import type { Rooms } from './attest.ts';
 import type { Breakers } from './breakers.ts';
+import type { Rooms } from './carriage.ts';
 import type { Config } from './config/config.ts';
-import { CodedError, TerminalError, TransientError } from './errors.ts';
+import { TerminalError } from './errors.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { OpenSigners } from './open-signers.ts';
 import { planOptionsOf } from './plan.ts';
-import type { KeyHolder, Signer, SignerKind } from './sign/signer.ts';
-import { signers } from './sign/signers.ts';
+import { servicesOf, type Services } from './services.ts';
+import type { SignerMeans } from './sign/signer.ts';
 import { openReader, type Reader } from './store/oci/reader.ts';
 import type { OpenStore, StoreKind } from './store/store.ts';
 import { stores } from './store/stores.ts';
+import type { Log, LogKind } from './tlog/log.ts';
+import { logs } from './tlog/logs.ts';
+import { openAuthority, type Authority } from './tlog/timestamp.ts';
+import { openTrust } from './trust/open.ts';
+import type { TrustedRoot } from './trust/trusted-root.ts';
 
 /** What lives longer than one configuration. */
 export interface Foundation {
   readonly journal: Journal;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
+  /** Secrets of the cluster, for signers; undefined where there is none. */
+  readonly secret: SignerMeans['secret'];
 }
 
-/** The rooms of one configuration. Signers and stores open on first need, once, and close with it. */
+/** The rooms of one configuration. Signers, logs and stores open on first need, once, and close with it. */
 export interface OpenRooms extends Rooms, AsyncDisposable {}
 
-/** The kubelet renews a mounted Secret within a minute; a signer that is older is opened again, so that a new key is taken up (design 5). */
-const signerLifeMs = 60_000;
+/** How often it is asked whether the trusted root is still the same, and when everything is read again: logs get new shards. */
+const trustLookMs = 60_000;
+const servicesLifeMs = 60 * 60 * 1_000;
 
-export function openRooms(config: Config, foundation: Foundation): OpenRooms {
-  const openSigners = new Map<string, Kept<Signer & KeyHolder>>();
+/** Which services of Sigstore are used, opened with the trust in them. */
+interface OpenServices extends AsyncDisposable {
+  readonly root: TrustedRoot;
+  readonly logs: readonly Log[];
+  readonly authorities: readonly Authority[];
+  readonly isGood: () => Promise<boolean>;
+}
+
+export function openRooms(config: Config, { secret, ...foundation }: Foundation): OpenRooms {
   const openStores = new Map<string, Kept<OpenStore>>();
   const openReaders = new Map<string, Kept<Reader>>();
+  const openServices = new Map<string, Kept<OpenServices>>();
+  const services = async (ctx: Context) => {
+    const open = async () => await openedServices(await servicesOf(config), ctx);
+    return await kept(
+      { map: openServices, name: 'services', lifeMs: trustLookMs, open, isGood: async (there) => await there.isGood() },
+      ctx,
+    );
+  };
+  const openSigners = new OpenSigners(config, { trust: async (ctx) => (await services(ctx)).root, secret });
+  const isTrustUsed = config.transparency !== 'off' || config.trust.fulcio !== undefined;
+  const isStamped = config.log.timestamps.length > 0 || config.log.signingConfig !== undefined;
+  const known = new Map<string, number>();
   return {
     ...foundation,
     plan: planOptionsOf(config),
     limits: config.limits,
     readBack: config.proof.readBack,
-    signer: async (name, ctx) =>
-      await kept({ map: openSigners, name, lifeMs: signerLifeMs, open: async () => await openSigner(name, config, ctx) }, ctx),
+    tagsEnvelopes: config.layout !== 'referrers',
+    signer: async (name, ctx) => await openSigners.get(name, ctx),
+    trust: async (ctx) => (isTrustUsed || isStamped ? (await services(ctx)).root : undefined),
+    logs: async (ctx) => (await services(ctx)).logs,
+    authorities: async (ctx) => (isStamped ? (await services(ctx)).authorities : []),
     store: async (name, ctx) =>
       await kept({ map: openStores, name, lifeMs: Infinity, open: async () => await openStore(name, config, ctx) }, ctx),
     async children(image, ctx) {
@@ -43,11 +74,43 @@ export function openRooms(config: Config, foundation: Foundation): OpenRooms {
       const reader = await kept({ map: openReaders, name: 'oci', lifeMs: Infinity, open }, ctx);
       return await reader.children(image, ctx);
     },
+    async keyUsed(key) {
+      const now = Date.now();
+      const name = `${key.signer} ${key.fingerprint}`;
+      if (now - (known.get(name) ?? 0) < keyNoteMs) return;
+      if (known.size >= maxKnownKeys) known.clear();
+      known.set(name, now);
+      await foundation.journal.keepKey(key, now);
+    },
     async [Symbol.asyncDispose]() {
-      const all = [...openSigners.values(), ...openStores.values(), ...openReaders.values()];
-      await Promise.all(all.map(async ({ value }) => await value.then(async (opened) => await opened[Symbol.asyncDispose]())));
+      const all = [openStores, openReaders, openServices].flatMap((map) => [...map.values()]);
+      await Promise.all([
+        openSigners[Symbol.asyncDispose](),
+        ...all.map(async ({ value }) => await value.then(async (opened) => await opened[Symbol.asyncDispose]()).catch(() => undefined)),
+      ]);
     },
   };
+}
+
+/** The last use of a key is in the journal to the minute. */
+const keyNoteMs = 60_000;
+const maxKnownKeys = 1_000;
+
+async function openedServices(chosen: Services, ctx: Context): Promise<OpenServices> {
+  await using stack = new AsyncDisposableStack();
+  const trust = await openTrust(chosen.trust, ctx);
+  const { root } = trust;
+  const openedAt = Date.now();
+  const isGood = async () => Date.now() - openedAt < servicesLifeMs && (await trust.isCurrent(new Date()));
+  const openLogs: Log[] = [];
+  for (const { kind, options } of chosen.logs) {
+    const row: LogKind = logs[kind];
+    openLogs.push(stack.use(await row.open(row.options.parse(options), root, ctx)));
+  }
+  const authorities: Authority[] = [];
+  for (const options of chosen.authorities) authorities.push(stack.use(await openAuthority(options, root, ctx)));
+  const held = stack.move();
+  return { root, logs: openLogs, authorities, isGood, [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose]() };
 }
 
 interface Slot<T> {
@@ -55,6 +118,8 @@ interface Slot<T> {
   readonly name: string;
   readonly lifeMs: number;
   readonly open: () => Promise<T>;
+  /** What is too old and still good lives as long again. */
+  readonly isGood?: (there: T) => Promise<boolean>;
 }
 
 interface Kept<T> {
@@ -63,39 +128,38 @@ interface Kept<T> {
 }
 
 /**
- * What cannot be opened is not kept: the next caller tries again. What is too old is opened again; until that works the old one goes on.
+ * What cannot be opened is not kept: the next caller tries again. What is too old is opened again, by the first who comes; until that works the
+ * old one goes on.
  */
 async function kept<T extends AsyncDisposable>(slot: Slot<T>, ctx: Context): Promise<T> {
   const { map, name, lifeMs, open } = slot;
   const there = map.get(name);
   if (there !== undefined && Date.now() - there.at < lifeMs) return await there.value;
+  if (there !== undefined) return await renewed(slot, there, ctx);
   const entry: Kept<T> = { value: open(), at: Date.now() };
   map.set(name, entry);
   try {
-    const value = await entry.value;
-    await there?.value.then(async (old) => await old[Symbol.asyncDispose]());
-    return value;
+    return await entry.value;
   } catch (error) {
-    if (there === undefined) {
-      map.delete(name);
-      throw error;
-    }
-    ctx.logger.warn({ err: error, name }, 'cannot be opened again, the last one goes on');
-    map.set(name, { value: there.value, at: Date.now() });
-    return await there.value;
+    map.delete(name);
+    throw error;
   }
 }
 
-/** A key that is not there may come yet, for instance with the Secret: runs wait for it, they do not fail (P2). */
-async function openSigner(name: string, config: Config, ctx: Context): Promise<Signer & KeyHolder> {
-  if (!isRow(signers, name)) throw unknownRow('sign.unknown', 'signer', name);
+async function renewed<T extends AsyncDisposable>({ map, name, open, isGood }: Slot<T>, old: Kept<T>, ctx: Context): Promise<T> {
+  const stay: Kept<T> = { value: old.value, at: Date.now() };
+  map.set(name, stay);
   try {
-    const row: SignerKind = signers[name];
-    return await row.open(row.options.parse(config.signers[name]), ctx);
+    const there = await old.value;
+    if (isGood !== undefined && (await isGood(there))) return there;
+    const value = await open();
+    map.set(name, { value: Promise.resolve(value), at: Date.now() });
+    await there[Symbol.asyncDispose]();
+    return value;
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    const { code, message, fix } = error;
-    throw new TransientError(code, message, { cause: error, dependency: `signer:${name}`, ...(fix !== undefined && { fix }) });
+    ctx.signal.throwIfAborted();
+    ctx.logger.warn({ err: error, name }, 'cannot be opened again, the last one goes on');
+    return await old.value;
   }
 }
 

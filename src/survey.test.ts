@@ -17,7 +17,7 @@ const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silen
 const imageOf = (text: string): Image => ({ repository: `${text.slice(0, 1)}.io/app`, digest: sha256Of(Buffer.from(text)) });
 const [first, second, child] = [imageOf('a'), imageOf('b'), imageOf('a-child')];
 
-const run = { format: 'slsa/v2alpha4', signer: 'x509', stores: ['oci'] };
+const run = { format: 'slsa/v2alpha4', signers: ['x509'], stores: ['oci'] };
 const options: PlanOptions = {
   artifacts: { taskrun: run, pipelinerun: run, oci: { ...run, format: 'simplesigning' } },
   format: { builderId: 'b', buildType: '', deepInspection: false },

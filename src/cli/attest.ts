@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { attest, type Attested, type Rooms } from '../attest.ts';
+import { attest, type Attested } from '../attest.ts';
 import { Breakers } from '../breakers.ts';
+import type { Rooms } from '../carriage.ts';
 import type { Config } from '../config/config.ts';
+import type { Environment } from '../config/environment.ts';
 import { decide } from '../decide.ts';
 import { codeOf, sentenceOf } from '../errors.ts';
 import { familyOf } from '../family.ts';
@@ -10,7 +12,9 @@ import { settingsOf } from '../main.ts';
 import { idOf } from '../model/run.ts';
 import type { Context } from '../observe/context.ts';
 import { openMetrics } from '../observe/metrics.ts';
+import { preflight } from '../preflight.ts';
 import { openRooms } from '../rooms.ts';
+import { secretsOf } from './cluster-client.ts';
 import { dryRun } from './dry-run.ts';
 import { embeddedLayer, ensureEmbeddedKey } from './embedded.ts';
 import { newCommand, plain, styleOf, type Io } from './io.ts';
@@ -37,18 +41,23 @@ export function attestCommand(io: Io): Command {
     const { environment, layers } = await givenLayers(options, io);
     const base = options.config === undefined ? [await embeddedLayer('places')] : [];
     const config = configOfLayers([...base, ...layers], environment, io);
-    const isGood = options.dryRun ? await dryRun(config, options, io, ctx) : await attestAll(config, options, io, ctx);
+    const isGood = options.dryRun ? await dryRun(config, options, io, ctx) : await attestAll({ config, environment }, options, io, ctx);
     io.end(isGood ? 0 : 1);
   });
 }
 
-async function attestAll(config: Config, options: AttestOptions, io: Io, ctx: Context): Promise<boolean> {
+interface Given {
+  readonly config: Config;
+  readonly environment: Environment;
+}
+
+async function attestAll({ config, environment }: Given, options: AttestOptions, io: Io, ctx: Context): Promise<boolean> {
   if (options.config === undefined && (await ensureEmbeddedKey(config))) io.stderr.write('made a key in .chainsmith/keys\n');
   await using journal = await openJournal(config.journal, ctx);
-  await using rooms = openRooms(config, { journal, metrics: openMetrics(), breakers: new Breakers() });
+  await using rooms = openRooms(config, { journal, metrics: openMetrics(), breakers: new Breakers(), secret: secretsOf({ environment }) });
   // A key that is not there is told once, before the first run, and not once for each of them.
-  for (const name of new Set(Object.values(config.artifacts).map(({ signer }) => signer)))
-    if (name !== 'none') await rooms.signer(name, ctx);
+  for (const name of new Set(Object.values(config.artifacts).flatMap(({ signers }) => signers))) await rooms.signer(name, ctx);
+  await preflight(config, rooms, ctx);
   let failed = 0;
   const problems = await eachRun(options.file, io, ctx, async (found) => {
     const line = await attestOne(found, { rooms, config, anyState: options.anyState }, ctx);
@@ -101,7 +110,7 @@ async function attestOne({ run, file, children }: RunInFile, { rooms, config, an
   try {
     const before = await rooms.journal.load(run.uid);
     const known = await rooms.journal.admit({ id: idOf(run), lane: 'live', at: Date.now(), snapshot: undefined });
-    const family = await familyOf(run, children, ctx);
+    const family = await familyOf(run, children, ctx, config.transparency === 'manual');
     const attested = await attest(family, { known, mayExist: true, isAgain: before !== undefined && before.state !== 'open' }, rooms, ctx);
     const isEmpty = attested.works.length === 0;
     const end = isEmpty

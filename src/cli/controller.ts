@@ -9,7 +9,7 @@ import { readConfig } from '../config/read.ts';
 import { TerminalError } from '../errors.ts';
 import type { KubeClient, RequestDone } from '../kube/client.ts';
 import { acquireLease } from '../kube/lease.ts';
-import { getConfigMap } from '../kube/objects.ts';
+import { getConfigMap, getSecret } from '../kube/objects.ts';
 import { runService, type Service } from '../main.ts';
 import type { Context } from '../observe/context.ts';
 import { openMetrics, type Metrics } from '../observe/metrics.ts';
@@ -17,7 +17,7 @@ import { openKubernetesRecorder } from '../record/kubernetes.ts';
 import { journalOnly } from '../record/recorder.ts';
 import { openDirectorySource } from '../watch/directory.ts';
 import { openKubernetesSource } from '../watch/kubernetes.ts';
-import { openClient } from './cluster-client.ts';
+import { openClient, secretsOf } from './cluster-client.ts';
 import { newCommand, type Io } from './io.ts';
 import { configOfLayers, givenLayers, surroundingsOf, withConfigFlags, type ConfigFlags } from './settings.ts';
 
@@ -85,7 +85,13 @@ function overFolder({ options, environment, layers, metrics }: Setting, io: Io, 
     });
   }
   const config = configOfLayers(layers, environment, io);
-  return { config, metrics, source: openDirectorySource({ path }, ctx), recorder: journalOnly };
+  return {
+    config,
+    metrics,
+    source: openDirectorySource({ path }, ctx),
+    recorder: journalOnly,
+    secret: secretsOf({ ...options, environment }),
+  };
 }
 
 async function inCluster(setting: Setting & { readonly stack: AsyncDisposableStack }, io: Io, ctx: Context): Promise<Composed> {
@@ -107,6 +113,7 @@ async function inCluster(setting: Setting & { readonly stack: AsyncDisposableSta
     metrics,
     source: openKubernetesSource(client, { namespaces: [...config.namespaces] }),
     recorder: openKubernetesRecorder(client, { instance: identity }),
+    secret: async (namespace, name, ctx) => await getSecret(client, { namespace, name }, ctx),
     changes: (inner) => changes({ client, namespace, version: first.version, read }, inner),
     ...(options.lease && {
       lead: async (inner: Context) => await acquireLease(client, { namespace, name: leaseName, identity, ...leaseTimes }, inner),

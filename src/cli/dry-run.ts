@@ -34,13 +34,14 @@ export async function dryRun(config: Config, options: DryRunOptions, io: Io, ctx
       );
       return;
     }
-    const family = await familyOf(run, children, ctx);
+    const family = await familyOf(run, children, ctx, config.transparency === 'manual');
     const planned = planOf(family, config);
     if (planned.kind === 'failed') {
       failed += 1;
       const artifact = runKinds[run.kind].artifact;
-      const { format, signer, stores } = config.artifacts[artifact];
-      const work: Work = { key: runKeyOf(run), shortKey: runKeyOf(run), artifact, format, signer, stores, image: undefined };
+      const { format, signers, stores } = config.artifacts[artifact];
+      const key = runKeyOf(run);
+      const work: Work = { key, shortKey: key, artifact, format, signer: signers[0] ?? 'none', stores, log: false, image: undefined };
       say({ file, family, work, result: planned, dropped: [] }, io);
       return;
     }

@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.ts';
 import type { Layer } from '../config/layers.ts';
-import { TerminalError } from '../errors.ts';
 import { publicKeyOf } from '../model/public-key.ts';
 import { generateSigningKey, writeCosignKey } from '../sign/key-file.ts';
 import { layerOfFile } from './settings.ts';
@@ -21,10 +20,10 @@ export async function embeddedLayer(which: 'all' | 'places'): Promise<Layer> {
   return { ...layer, entries: new Map([...layer.entries].filter(([key]) => !key.endsWith('.format'))) };
 }
 
-/** The folder of the signing key. Throws `config.key-folder` when the configuration names a single file instead. */
-export function keyFolderOf({ signers: { x509 } }: Config): string {
-  if ('directory' in x509 && x509.directory !== undefined) return x509.directory;
-  throw new TerminalError('config.key-folder', 'Cannot use signers.x509: it names no folder', { fix: 'set signers.x509.directory' });
+/** The folder of the signing key; undefined when the signer `x509` has its key elsewhere. */
+export function keyFolderOf({ signers }: Config): string | undefined {
+  const own = signers.get('x509');
+  return own?.kind === 'x509' && 'directory' in own.options ? own.options.directory : undefined;
 }
 
 /**
@@ -33,7 +32,7 @@ export function keyFolderOf({ signers: { x509 } }: Config): string {
  */
 export async function ensureEmbeddedKey(config: Config): Promise<boolean> {
   const folder = keyFolderOf(config);
-  if (folder !== resolve('.chainsmith/keys')) return false;
+  if (folder === undefined || folder !== resolve('.chainsmith/keys')) return false;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
     // Of two that start at the same time one makes the key.

@@ -68,7 +68,7 @@ async function fromFiles(name: string | undefined, options: ExplainOptions, io: 
   const all: Explanation[] = [];
   await eachRun(options.file, io, ctx, async ({ run, children }) => {
     if (name !== undefined && `${run.namespace}/${run.name}` !== name) return;
-    all.push(explanationOf(await familyOf(run, children, ctx), config));
+    all.push(explanationOf(await familyOf(run, children, ctx, config.transparency === 'manual'), config));
   });
   return all;
 }
@@ -84,13 +84,13 @@ async function fromCluster({ namespace, name }: Name, options: ExplainOptions, i
     io,
   );
   const children: Children = {
-    child: async (parent, child) => await fetchRun(client, { kind: 'TaskRun', namespace: parent.namespace, name: child }, ctx),
+    relative: async (of, who) => await fetchRun(client, { ...who, namespace: of.namespace }, ctx),
   };
   const all: Explanation[] = [];
   for (const kind of Object.keys(runKinds) as RunKind[]) {
     if (options.kind !== undefined && options.kind.toLowerCase() !== kind.toLowerCase()) continue;
     const run = await fetchRun(client, { kind, namespace, name }, ctx);
-    if (run) all.push(explanationOf(await familyOf(run, children, ctx), config));
+    if (run) all.push(explanationOf(await familyOf(run, children, ctx, config.transparency === 'manual'), config));
   }
   return all;
 }

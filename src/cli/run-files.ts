@@ -24,8 +24,8 @@ export async function eachRun(paths: readonly string[], io: Io, ctx: Context, wo
       io.stderr.write(`${styleOf(io.stderr, io)('red', 'problem:')} ${plain(`${place}: ${message}`)}\n`);
     }
     const children: Children = {
-      child: async (parent, name) =>
-        await Promise.resolve(runs.find((run) => run.kind === 'TaskRun' && run.namespace === parent.namespace && run.name === name)),
+      relative: async (of, { kind, name }) =>
+        await Promise.resolve(runs.find((run) => run.kind === kind && run.namespace === of.namespace && run.name === name)),
     };
     for (const run of runs) await work({ file, run, children });
   }

@@ -48,8 +48,8 @@ export async function layerOfFile(file: string): Promise<Layer> {
 }
 
 /** What paths and credentials are taken from when the configuration does not say. */
-export function surroundingsOf({ dockerConfig, proxy }: Environment): Surroundings {
-  return { directory: process.cwd(), dockerConfig, proxy };
+export function surroundingsOf({ dockerConfig, proxy, ambient, home }: Environment): Surroundings {
+  return { directory: process.cwd(), dockerConfig, proxy, ambient, home };
 }
 
 /** Reads all layers, says every warning, and throws `config.refused` when every problem has been said. */

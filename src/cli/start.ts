@@ -11,10 +11,11 @@ import { openMetrics } from '../observe/metrics.ts';
 import type { Outcome } from '../outcome.ts';
 import { journalOnly } from '../record/recorder.ts';
 import { openDirectorySource } from '../watch/directory.ts';
+import { secretsOf } from './cluster-client.ts';
 import { embeddedLayer, ensureEmbeddedKey, keyFolderOf } from './embedded.ts';
 import { newCommand, plain, styleOf, type Io, type Style } from './io.ts';
 import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
-import { predicateTypes } from './verify.ts';
+import { predicateTypes } from './verify-options.ts';
 
 interface StartOptions extends ConfigFlags {
   readonly runs: string;
@@ -37,10 +38,11 @@ export function startCommand(io: Io): Command {
     const { environment, layers } = await givenLayers(options, io);
     const config = configOfLayers([await embeddedLayer('all'), ...layers], environment, io);
     const isNew = await ensureEmbeddedKey(config);
-    const key = join(keyFolderOf(config), 'cosign.pub');
+    const folder = keyFolderOf(config);
+    const key = folder === undefined ? undefined : join(folder, 'cosign.pub');
     const style = styleOf(io.stdout, io);
     io.stdout.write(
-      `${style('bold', 'Chainsmith')} watches ${shown(options.runs)} and signs with ${shown(key)}${isNew ? ' (made just now)' : ''}.\n`,
+      `${style('bold', 'Chainsmith')} watches ${shown(options.runs)} and signs with ${key === undefined ? 'the configured signer' : shown(key)}${isNew ? ' (made just now)' : ''}.\n`,
     );
     const listen = { address: options.listen };
     const service = {
@@ -48,6 +50,7 @@ export function startCommand(io: Io): Command {
       metrics: openMetrics(),
       source: openDirectorySource({ path: options.runs }, ctx),
       recorder: journalOnly,
+      secret: secretsOf({ environment }),
       onListening: (port: number | undefined) => {
         io.stdout.write(
           `Metrics and probes: http://127.0.0.1:${port}/metrics, /healthz, /readyz. Ctrl-C ends it; what is under way is finished first.\n\n`,
@@ -77,7 +80,8 @@ interface Reported {
 
 interface Place {
   readonly io: Io;
-  readonly key: string;
+  /** The public key; undefined when the signer is none with a folder of its own. */
+  readonly key: string | undefined;
   readonly layout: string;
 }
 
@@ -106,7 +110,7 @@ async function linesOf(
   const places = receipts.flatMap((receipt) => receipt.places);
   const what = envelope.kind === 'dsse' ? 'attestation' : 'signature  ';
   const where = places.map(({ address }) => `  ${what}  ${plain(address.replace(layout, shown(layout)))}`);
-  if (envelope.kind !== 'dsse') return where;
+  if (envelope.kind !== 'dsse' || key === undefined) return where;
   const [image] = envelope.filing.images;
   const type =
     Object.entries(predicateTypes).findLast(([, uri]) => uri === envelope.filing.predicateType)?.[0] ?? envelope.filing.predicateType ?? '';

@@ -8,7 +8,18 @@ export interface Check {
 }
 
 const isUsed = (values: Values, kind: 'taskrun' | 'pipelinerun' | 'oci') =>
-  values[`artifacts.${kind}.signer`] !== 'none' && values[`artifacts.${kind}.storage`].length > 0;
+  values[`artifacts.${kind}.signer`].length > 0 && values[`artifacts.${kind}.storage`].length > 0;
+
+/** Names of signers that anything may be signed by. */
+const signersIn = (values: Values): readonly string[] => [
+  ...(['taskrun', 'pipelinerun', 'oci'] as const).flatMap((kind) => (isUsed(values, kind) ? values[`artifacts.${kind}.signer`] : [])),
+  ...values['signers.rules'].flatMap(({ signers }) => signers),
+];
+const isLogUsed = (values: Values): boolean => values['transparency.enabled'] !== 'off';
+const isKeyless = (values: Values): boolean =>
+  signersIn(values).some((name) =>
+    name === 'x509' ? values['signers.x509.fulcio.enabled'] : values['signers.named'].get(name)?.kind === 'fulcio',
+  );
 
 /** Options of registries that mean nothing for a folder. */
 function onlyForRegistries(key: 'storage.oci.repository' | 'storage.oci.docker-config' | 'storage.oci.ca-file'): Check {
@@ -34,11 +45,58 @@ export const conflicts: readonly Check[] = [
         : undefined,
   },
   {
-    keys: ['signers.x509.directory', 'artifacts.taskrun.signer', 'artifacts.pipelinerun.signer', 'artifacts.oci.signer'],
+    keys: ['signers.x509.directory', 'signers.x509.secret', 'signers.x509.fulcio.enabled'],
     find: (values) =>
-      values['signers.x509.directory'] === '' && (['taskrun', 'pipelinerun', 'oci'] as const).some((kind) => isUsed(values, kind))
-        ? { reason: 'the signer "x509" needs a folder with its key', fix: 'name the folder' }
+      values['signers.x509.directory'] === '' &&
+      values['signers.x509.secret'] === undefined &&
+      !values['signers.x509.fulcio.enabled'] &&
+      signersIn(values).includes('x509')
+        ? { reason: 'the signer "x509" needs a folder with its key', fix: 'name the folder, or a Secret in signers.x509.secret' }
         : undefined,
+  },
+  ...(['artifacts.taskrun.signer', 'artifacts.pipelinerun.signer', 'artifacts.oci.signer', 'signers.rules'] as const).map((key): Check => ({
+    keys: [key, 'signers.named', 'signers.kms.kmsref'],
+    find(values) {
+      const names = key === 'signers.rules' ? values[key].flatMap(({ signers }) => signers) : values[key];
+      const unknown = names.find((name) => name !== 'x509' && name !== 'kms' && !values['signers.named'].has(name));
+      if (unknown !== undefined) return { reason: `there is no signer "${unknown}"`, fix: 'name x509, kms, or one of signers.named' };
+      return names.includes('kms') && values['signers.kms.kmsref'] === ''
+        ? { reason: 'the signer "kms" needs a key', fix: 'name it in signers.kms.kmsref' }
+        : undefined;
+    },
+  })),
+  {
+    keys: ['transparency.version', 'transparency.timestamp.url', 'transparency.enabled', 'transparency.signing-config'],
+    find: (values) =>
+      isLogUsed(values) &&
+      values['transparency.version'] === '2' &&
+      values['transparency.timestamp.url'].length === 0 &&
+      values['transparency.signing-config'] === ''
+        ? { reason: 'a Rekor 2 says nothing of the time, so a timestamp authority must', fix: 'name one in transparency.timestamp.url' }
+        : undefined,
+  },
+  {
+    keys: ['transparency.url', 'transparency.enabled', 'transparency.signing-config'],
+    find: (values) =>
+      isLogUsed(values) && values['transparency.url'] === '' && values['transparency.signing-config'] === ''
+        ? { reason: 'there is no log to upload to', fix: 'give its URL, or set transparency.enabled to "false"' }
+        : undefined,
+  },
+  {
+    keys: ['trust.tuf-root', 'trust.root'],
+    find: (values) =>
+      values['trust.tuf-root'] !== '' && !/^https?:/.test(values['trust.root'])
+        ? { reason: 'it is the first root of a TUF mirror, and trust.root names none', fix: 'give the URL of the mirror in trust.root' }
+        : undefined,
+  },
+  {
+    keys: ['trust.root', 'transparency.version', 'transparency.enabled'],
+    find(values) {
+      const isOurs = values['transparency.version'] === '2' && !/\.sigstore\.dev(:|\/|$)/.test(values['transparency.url']);
+      return isLogUsed(values) && isOurs && values['trust.root'] === ''
+        ? { reason: 'a Rekor 2 does not tell its key, so it must come from elsewhere', fix: 'name the trusted_root.json, or a TUF mirror' }
+        : undefined;
+    },
   },
   {
     keys: ['retry.max-delay', 'retry.budget'],
@@ -84,6 +142,16 @@ export const conflicts: readonly Check[] = [
 
 /** What works, but probably not as meant. */
 export const doubts: readonly Check[] = [
+  {
+    keys: ['signers.x509.fulcio.enabled', 'transparency.enabled', 'transparency.timestamp.url'],
+    find: (values) =>
+      isKeyless(values) && !isLogUsed(values) && values['transparency.timestamp.url'].length === 0
+        ? {
+            reason: 'nobody can verify what a certificate of ten minutes signed when they are over, without a log or a timestamp',
+            fix: 'set transparency.enabled to "true", or name an authority in transparency.timestamp.url',
+          }
+        : undefined,
+  },
   {
     keys: ['artifacts.taskrun.storage', 'artifacts.pipelinerun.storage', 'artifacts.oci.storage'],
     find: (values) =>

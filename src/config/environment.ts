@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import type { Surroundings } from './config.ts';
 import { environmentLayer, type Layer } from './layers.ts';
+import { ambientNames } from './rooms.ts';
+import { vaultNames } from './signer-choices.ts';
 
 /** An empty variable is an absent one, as Kubernetes manifests leave them. */
 const Text = z
@@ -52,6 +54,8 @@ export interface Environment {
   readonly proxy: Surroundings['proxy'];
   /** A secret; an empty password is one, too. */
   readonly cosignPassword: string | undefined;
+  /** What signers read: see `ambientNames` and `vaultNames`. Values may be secrets. */
+  readonly ambient: Readonly<Record<string, string>>;
   readonly kubeconfig: string | undefined;
   readonly home: string | undefined;
   /** What the user wants of colour; undefined leaves it to the terminal (no-color.org). */
@@ -79,6 +83,12 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     dockerConfig: given.DOCKER_CONFIG ?? given.REGISTRY_AUTH_FILE ?? (home === undefined ? undefined : join(home, '.docker')),
     proxy: proxyIn(given),
     cosignPassword: given.COSIGN_PASSWORD,
+    ambient: Object.fromEntries(
+      [...ambientNames, ...vaultNames].flatMap((name) => {
+        const value = variables[name];
+        return value === undefined || value === '' ? [] : [[name, value]];
+      }),
+    ),
     kubeconfig: given.KUBECONFIG,
     home,
     color: given.NO_COLOR !== undefined ? false : given.FORCE_COLOR !== undefined ? given.FORCE_COLOR !== '0' : undefined,

@@ -121,8 +121,8 @@ describe('readConfig', () => {
     {
       name: 'the signer none',
       data: { 'artifacts.oci.signer': 'none' },
-      pick: (result: Result) => configFrom(result).artifacts.oci.signer,
-      want: 'none',
+      pick: (result: Result) => configFrom(result).artifacts.oci.signers,
+      want: [],
     },
     {
       name: 'managers with blanks',

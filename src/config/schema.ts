@@ -5,6 +5,7 @@ import { hintKeys } from './keys/hints.ts';
 import { serviceKeys } from './keys/service.ts';
 import { signerKeys } from './keys/signers.ts';
 import { storageKeys } from './keys/storage.ts';
+import { transparencyKeys } from './keys/transparency.ts';
 import type { Key } from './key.ts';
 import type { ValueType } from './values.ts';
 
@@ -15,6 +16,7 @@ export const schema = {
   ...extractKeys,
   ...hintKeys,
   ...storageKeys,
+  ...transparencyKeys,
   ...signerKeys,
   ...serviceKeys,
 } as const satisfies Record<string, Key>;

@@ -35,6 +35,61 @@ export const httpUrl: ValueType<string> = {
   },
 };
 
+/** A URL that is written into what everybody may read, so it holds no user, password, query or fragment. */
+export const plainUrl: ValueType<string> = {
+  allowed: 'an http or https URL without user, query and fragment; empty for none',
+  parse(given) {
+    const parsed = httpUrl.parse(given);
+    if (parsed.kind !== 'value' || given === '') return parsed;
+    const { username, password } = new URL(given);
+    const isPlain = username === '' && password === '' && !/[?#]/.test(given);
+    return isPlain ? parsed : { kind: 'wrong', reason: 'it has a user, a query or a fragment' };
+  },
+};
+
+/** http and https URLs split at commas, each trimmed and once, in the order given. */
+export const httpUrls: ValueType<readonly string[]> = {
+  allowed: 'http or https URLs with commas between them; or empty for none',
+  parse(given) {
+    const urls = [...new Set(piecesOf(given))].filter((piece) => piece !== '');
+    return urls.every((url) => plainUrl.parse(url).kind === 'value')
+      ? { kind: 'value', value: urls }
+      : { kind: 'wrong', reason: 'one of them is no http or https URL without user, query and fragment' };
+  },
+};
+
+/** `namespace/name`; the empty text is none. */
+export const secretName: ValueType<{ readonly namespace: string; readonly name: string } | undefined> = {
+  allowed: 'namespace/name of a Secret; or empty for none',
+  parse(given) {
+    if (given === '') return { kind: 'value', value: undefined };
+    const [, namespace, name] = /^([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)$/.exec(given) ?? [];
+    if (namespace === undefined || name === undefined) return { kind: 'wrong', reason: 'want namespace/name' };
+    return { kind: 'value', value: { namespace, name } };
+  },
+};
+
+/** A whole number from 1; the empty text is none. */
+export const wholeNumber: ValueType<number | undefined> = {
+  allowed: 'a whole number from 1; or empty for none',
+  parse(given) {
+    if (given === '') return { kind: 'value', value: undefined };
+    return /^[1-9]\d{0,8}$/.test(given)
+      ? { kind: 'value', value: Number(given) }
+      : { kind: 'wrong', reason: 'it is no whole number from 1' };
+  },
+};
+
+/** So many a second; the empty text is none. */
+export const rate: ValueType<number | undefined> = {
+  allowed: 'a number above 0, such as 5 or 0.5; or empty for none',
+  parse(given) {
+    if (given === '') return { kind: 'value', value: undefined };
+    const value = /^\d{1,6}(\.\d{1,6})?$/.test(given) ? Number(given) : 0;
+    return value > 0 ? { kind: 'value', value } : { kind: 'wrong', reason: 'it is no number above 0' };
+  },
+};
+
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((word) => [word, true] as const),
   ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((word) => [word, false] as const),
@@ -91,6 +146,19 @@ export const namespaces: ValueType<readonly string[]> = {
     return wrong === undefined
       ? { kind: 'value', value: names }
       : { kind: 'wrong', reason: `"${shown(wrong)}" can be no namespace's name` };
+  },
+};
+
+/** Names of signers split at commas, each once, in the order given; `none` alone is none. Whether there are such signers is a check between keys. */
+export const signerList: ValueType<readonly string[]> = {
+  allowed: 'x509, kms, none, or names of signers.named; several with commas between them',
+  parse(given) {
+    if (given === 'none') return { kind: 'value', value: [] };
+    const names = [...new Set(piecesOf(given))];
+    if (names.length === 0 || names.includes('')) return { kind: 'wrong', reason: 'an empty name is not allowed' };
+    if (names.includes('none')) return { kind: 'wrong', reason: '"none" cannot stand beside others' };
+    if (names.length > 8) return { kind: 'wrong', reason: 'more than 8 signers cannot sign one thing' };
+    return { kind: 'value', value: names };
   },
 };
 

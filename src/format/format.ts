@@ -28,6 +28,8 @@ export interface Format {
   /** The configured names that mean this format; the first one is canonical. */
   readonly names: readonly string[];
   readonly artifacts: readonly ArtifactKind[];
+  /** Made because of something else that is configured: nobody can ask for it by its name. */
+  readonly isDerived?: true;
   /** `dsse`: the payload is wrapped in an envelope; `raw`: its bytes are signed as they are. */
   readonly signing: 'dsse' | 'raw';
   payload(input: FormatInput, options: FormatOptions): Payload;

@@ -26,8 +26,8 @@ function textOf(kind: string, format: string, change: { readonly deepInspection?
   const family = families[kind];
   assert.ok(family);
   const options = { builderId: 'https://tekton.dev/chains/v2', buildType: '', deepInspection: false, ...change };
-  const run = { format: kind === 'image' ? 'in-toto' : format, signer: 'x509', stores: ['tekton'] };
-  const artifacts = { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] } };
+  const run = { format: kind === 'image' ? 'in-toto' : format, signers: ['x509'], stores: ['tekton'] };
+  const artifacts = { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signers: ['x509'], stores: ['oci'] } };
   const redact = { params: [], results: [], tokenShapes: true, salt: '' };
   const { family: clean, works } = plan(family, { artifacts, format: options, redact });
   const work = works.find(({ artifact }) => (artifact === 'oci') === (kind === 'image'));

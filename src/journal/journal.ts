@@ -41,6 +41,8 @@ export interface WorkName {
   readonly format: string;
   readonly signer: string;
   readonly stores: readonly string[];
+  /** Whether it goes into the transparency log. */
+  readonly log: boolean;
 }
 
 /** The line of a run, without what was made of it. */
@@ -60,10 +62,11 @@ export interface KnownRun extends JournalRun {
   readonly works: readonly KnownWork[];
 }
 
-export interface KnownWork extends Omit<WorkName, 'signer' | 'stores'> {
+export interface KnownWork extends Omit<WorkName, 'signer' | 'stores' | 'log'> {
   /** Undefined when an older release wrote it. */
   readonly signer: string | undefined;
   readonly stores: readonly string[] | undefined;
+  readonly log: boolean;
   readonly payload: Payload;
   readonly payloadSha256: Sha256;
   readonly envelope: Envelope | undefined;
@@ -133,8 +136,8 @@ export interface Journal extends AsyncDisposable {
   /** First write wins: gives the envelope that is kept. Its payload must be the kept one. */
   keepEnvelope(uid: string, key: string, envelope: Envelope): Promise<Envelope>;
   /**
-   * Puts another envelope over the same payload in the place of one that nobody has seen: no log, no authority and no store has a word about it.
-   * Gives the envelope that is kept in the end.
+   * Puts another envelope over the same payload in the place of one that was never published: no log and no store has a word about it. What
+   * timestamp authorities said of the former goes with it. Gives the envelope that is kept in the end.
    */
   replaceEnvelope(uid: string, key: string, envelope: Envelope): Promise<Envelope>;
   /** First write wins, for each log, and for each authority and what it stamped. The envelope must be kept. */

@@ -97,6 +97,7 @@ export function keepingPayload(db: Db, uid: string, work: WorkName, payload: Pay
       envelope_body: null,
       signer: work.signer,
       stores: work.stores.join(','),
+      is_logged: work.log ? 1 : 0,
     }))
     .onConflict((conflict) => conflict.columns(['run', 'work']).doNothing());
   const subjects = payload.subjects.flatMap(({ name, digest }, position) =>
@@ -118,7 +119,7 @@ export function keepingEnvelope(db: Db, uid: string, key: string, envelope: Enve
   return [statementOf(update)];
 }
 
-/** Changes nothing once a log, an authority or a store has a word about the kept one. */
+/** The first statement changes nothing once a log or a store has a word about the kept one; the second drops the timestamps of what it replaced. */
 export function replacingEnvelope(db: Db, uid: string, key: string, envelope: Envelope): readonly Statement[] {
   const seen = (table: 'entry' | 'receipt') => db.selectFrom(table).select('work').where('run', '=', uid).where('work', '=', key);
   const update = db
@@ -127,9 +128,16 @@ export function replacingEnvelope(db: Db, uid: string, key: string, envelope: En
     .where('run', '=', uid)
     .where('work', '=', key)
     .where('payload_sha256', '=', sha256Of(envelope.payload))
-    .where(({ not, exists }) => not(exists(seen('entry'))))
+    .where(({ not, exists }) => not(exists(seen('entry').where('proof', 'is not', null))))
     .where(({ not, exists }) => not(exists(seen('receipt'))));
-  return [statementOf(update)];
+  const replaced = db
+    .selectFrom('work')
+    .select('work')
+    .where('run', '=', uid)
+    .where('work', '=', key)
+    .where('envelope_body', '=', envelope.body);
+  const stale = db.deleteFrom('entry').where('run', '=', uid).where('work', '=', key).where('proof', 'is', null);
+  return [statementOf(update), statementOf(stale.where(({ exists }) => exists(replaced)))];
 }
 
 export function keepingEvidence(db: Db, uid: string, key: string, evidence: LogEntry | Timestamp): readonly Statement[] {

@@ -76,6 +76,7 @@ const WorkRow = z.object({
   envelope_body: z.instanceof(Uint8Array).nullable(),
   signer: z.string().nullable().transform(absent),
   stores: z.string().nullable().transform(absent),
+  is_logged: z.int().nullable(),
 });
 
 const ReceiptText = z.object({
@@ -154,6 +155,7 @@ function knownWorkOf(
     format,
     signer: row.signer,
     stores: row.stores?.split(',').filter((name) => name !== ''),
+    log: row.is_logged === 1,
     payload,
     payloadSha256,
     envelope: envelopeOf(row),

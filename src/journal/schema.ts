@@ -46,6 +46,8 @@ interface WorkTable {
   signer: string | null;
   /** Names, comma between them. */
   stores: string | null;
+  /** 1 when it goes into the transparency log. */
+  is_logged: number | null;
 }
 
 interface EntryTable {
@@ -134,6 +136,7 @@ export const migrations: readonly Migration[] = [
   (db, flavour) => [
     db.schema.alterTable('work').addColumn('signer', 'text'),
     db.schema.alterTable('work').addColumn('stores', 'text'),
+    db.schema.alterTable('work').addColumn('is_logged', 'integer'),
     keyTable(db, flavour),
   ],
 ];

@@ -16,7 +16,7 @@ import type { Journal } from './journal.ts';
 import { sqlite } from './sqlite.ts';
 
 const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
-const work = { key: 'work', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['tekton'] } as const;
+const work = { key: 'work', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['tekton'], log: false } as const;
 const writer = fileURLToPath(new URL('../../test/contract/journal-writer.ts', import.meta.url));
 
 async function open(path: string, maxBytes?: number) {

@@ -31,5 +31,11 @@ export const noMaterial: Material = { certificate: '', chain: '', logBundle: '',
 /** What a store gave back for one place: the bytes of an envelope, or of a Sigstore bundle (JSON), as any consumer would get them. */
 export type Stored =
   | { readonly kind: 'dsse'; readonly place: Place; readonly body: Uint8Array; readonly material: Material }
-  | { readonly kind: 'raw'; readonly place: Place; readonly payload: Uint8Array; readonly signature: Uint8Array; readonly material: Material }
+  | {
+      readonly kind: 'raw';
+      readonly place: Place;
+      readonly payload: Uint8Array;
+      readonly signature: Uint8Array;
+      readonly material: Material;
+    }
   | { readonly kind: 'bundle'; readonly place: Place; readonly body: Uint8Array };

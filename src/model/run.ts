@@ -70,5 +70,7 @@ export interface ChildReference {
 /** A run and, for a PipelineRun, its children in `childReferences` order. A TaskRun has none. */
 export interface Family {
   readonly run: Run;
+  /** The PipelineRun that controls a TaskRun, where it was looked up and is there. */
+  readonly owner?: Run;
   readonly children: readonly Child[];
 }

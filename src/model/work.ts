@@ -13,6 +13,8 @@ export interface Work {
   readonly signer: string;
   /** Names of the stores, ascending. */
   readonly stores: readonly string[];
+  /** Whether it goes into the transparency log. */
+  readonly log: boolean;
   readonly image: Image | undefined;
 }
 

@@ -249,11 +249,11 @@ describe('openDirectorySource', () => {
 
     const parent = await bed.source.get(idOf('p', 'PipelineRun'), bed.ctx);
     assert.ok(parent);
-    const child = await bed.source.child(parent, 'child', bed.ctx);
+    const child = await bed.source.relative(parent, { kind: 'TaskRun', name: 'child' }, bed.ctx);
 
     assert.equal(JSON.stringify(child?.object['spec']), '{"big":9007199254740993}');
-    assert.equal(await bed.source.child(parent, 'stranger', bed.ctx), undefined);
-    assert.equal(await bed.source.child(parent, 'p', bed.ctx), undefined);
+    assert.equal(await bed.source.relative(parent, { kind: 'TaskRun', name: 'stranger' }, bed.ctx), undefined);
+    assert.equal(await bed.source.relative(parent, { kind: 'TaskRun', name: 'p' }, bed.ctx), undefined);
     assert.equal(await bed.source.get({ ...idOf('child'), uid: 'another' }, bed.ctx), undefined);
     assert.equal(await bed.source.get({ ...idOf('child'), name: 'another' }, bed.ctx), undefined);
   });

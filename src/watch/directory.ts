@@ -83,10 +83,10 @@ class DirectorySource implements Source {
     );
   }
 
-  /** Looks in the file of the parent only: a name alone is too little to trust another file for. */
-  async child(parent: Run, name: string, ctx: Context): Promise<Run | undefined> {
-    const runs = await this.#runsBeside(parent.uid, ctx);
-    return runs?.find((run) => run.kind === 'TaskRun' && run.namespace === parent.namespace && run.name === name);
+  /** Looks in the same file only: a name alone is too little to trust another file for. */
+  async relative(of: Run, { kind, name }: { readonly kind: RunKind; readonly name: string }, ctx: Context): Promise<Run | undefined> {
+    const runs = await this.#runsBeside(of.uid, ctx);
+    return runs?.find((run) => run.kind === kind && run.namespace === of.namespace && run.name === name);
   }
 
   /** One look at everything: what is new is read, and what follows from it is given. */

@@ -72,8 +72,8 @@ export function openKubernetesSource(client: KubeClient, options: KubernetesSour
       const run = (how?.isFresh === true ? undefined : keptOf(id)) ?? (await fetchRun(client, id, ctx));
       return run?.uid === id.uid ? run : undefined;
     },
-    async child(parent, name, ctx) {
-      const key = { kind: 'TaskRun', namespace: parent.namespace, name } as const;
+    async relative(of, { kind, name }, ctx) {
+      const key = { kind, namespace: of.namespace, name } as const;
       return keptOf(key) ?? (await fetchRun(client, key, ctx));
     },
   };

@@ -19,8 +19,8 @@ export interface Source {
    * `isFresh`: asked for at its origin, whatever is known here.
    */
   get(id: RunId, ctx: Context, how?: { readonly isFresh: boolean }): Promise<Run | undefined>;
-  /** A TaskRun by the name in a PipelineRun's `childReferences`; undefined when it does not exist. */
-  child(parent: Run, name: string, ctx: Context): Promise<Run | undefined>;
+  /** A TaskRun that a PipelineRun names as its child, or a PipelineRun that a TaskRun names as its owner; undefined when it does not exist. */
+  relative(of: Run, who: { readonly kind: RunKind; readonly name: string }, ctx: Context): Promise<Run | undefined>;
   /** When the last sign of life came from the other side, milliseconds since the epoch, for readiness. */
   readonly lastEventAt: number;
 }

@@ -23,7 +23,11 @@ async function write(uid: string): Promise<void> {
     filing: { run: id, shortKey: `taskrun-${uid}`, predicateType: undefined, images: [] },
   };
   await journal.admit({ id, lane: 'live', at: 1, snapshot: '{}' });
-  await journal.keepPayload(uid, { key: 'work', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['tekton'] }, payload);
+  await journal.keepPayload(
+    uid,
+    { key: 'work', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['tekton'], log: false },
+    payload,
+  );
   await journal.keepEnvelope(uid, 'work', envelope);
   process.stdout.write(`${uid}\n`);
 }

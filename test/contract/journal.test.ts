@@ -17,7 +17,14 @@ import type { Payload } from '../../src/model/work.ts';
 
 const ctx = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
 const image = { repository: 'registry.example/app', digest: sha256Of(Buffer.from('image')) };
-const work = { key: 'taskrun slsa/v1', artifact: 'taskrun', format: 'slsa/v1', signer: 'x509', stores: ['oci', 'tekton'] } as const;
+const work = {
+  key: 'taskrun slsa/v1',
+  artifact: 'taskrun',
+  format: 'slsa/v1',
+  signer: 'x509',
+  stores: ['oci', 'tekton'],
+  log: true,
+} as const;
 
 function idOf(uid: string): RunId {
   return { kind: 'TaskRun', namespace: 'ci', name: `name-${uid}`, uid };
@@ -278,7 +285,10 @@ for (const { name, url } of implementations) {
       await journal.keepPayload(uid, work, payload);
       await journal.keepEnvelope(uid, work.key, first);
 
+      for (const timestamp of timestamps) await journal.keepEvidence(uid, work.key, timestamp);
+
       const unseen = await journal.replaceEnvelope(uid, work.key, second);
+      const evidence = (await journal.load(uid))?.works[0]?.evidence;
       await journal.keepReceipt(uid, work.key, receiptOf('oci', 'here'));
       const stored = await journal.replaceEnvelope(uid, work.key, third);
       const logged = await admitted(journal, 'replaced-logged');
@@ -288,6 +298,7 @@ for (const { name, url } of implementations) {
       const afterLog = await journal.replaceEnvelope(logged, work.key, fourth);
 
       assert.deepEqual([unseen, stored, afterLog], [second, second, third]);
+      assert.deepEqual(evidence, { entries: [], timestamps: [] });
     });
 
     it('keeps the keys that have signed, each with its first and last use', async () => {

@@ -11,11 +11,11 @@ import type { Payload } from '../../src/model/work.ts';
 import { payloadOf, plan, type PlanOptions } from '../../src/plan.ts';
 import { runOf } from '../golden/rows.ts';
 
-const image = { format: 'simplesigning', signer: 'x509', stores: ['oci'] };
+const image = { format: 'simplesigning', signers: ['x509'], stores: ['oci'] };
 const hex = (index: number): string => index.toString(16).padStart(64, '0');
 
 function optionsOf(format: string): PlanOptions {
-  const run = { format, signer: 'x509', stores: ['oci'] };
+  const run = { format, signers: ['x509'], stores: ['oci'] };
   return {
     artifacts: { taskrun: run, pipelinerun: run, oci: image },
     format: { builderId: 'b', buildType: 'https://tekton.dev/chains/v2/slsa-tekton', deepInspection: true, nativeArtifacts: true },
@@ -217,7 +217,7 @@ describe('child references', () => {
     const task = runOf('TaskRun', { metadata: { name: 'r' } });
     const asked: string[] = [];
     const source = {
-      child: async (_: unknown, name: string) => {
+      relative: async (_: unknown, { name }: { readonly name: string }) => {
         asked.push(name);
         return await Promise.resolve(name === 'r' ? task : undefined);
       },
@@ -239,6 +239,6 @@ describe('child references', () => {
     const childReferences = many(5_000, (index) => ({ kind: 'TaskRun', name: `c${index}` }));
     const run = runOf('PipelineRun', { metadata: { name: 'r' }, status: { childReferences } });
 
-    await assert.rejects(familyOf(run, { child: async () => await Promise.resolve(undefined) }, ctx), { code: 'family.too-many' });
+    await assert.rejects(familyOf(run, { relative: async () => await Promise.resolve(undefined) }, ctx), { code: 'family.too-many' });
   });
 });

@@ -33,9 +33,9 @@ const optionsOf = fc
     onDropped: fc.constantFrom<'record' | 'fail'>('record', 'record', 'record', 'fail'),
   })
   .map(({ buildType, deepInspection, nativeArtifacts, redact, onDropped }) => (format: string): PlanOptions => {
-    const run = { format, signer: 'x509', stores: ['oci'] };
+    const run = { format, signers: ['x509'], stores: ['oci'] };
     return {
-      artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] } },
+      artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signers: ['x509'], stores: ['oci'] } },
       format: { builderId: 'https://builder.example', buildType, deepInspection, nativeArtifacts },
       redact,
       onDropped,

@@ -71,9 +71,9 @@ export function runOf(kind: RunKind, object: JsonObject): Run {
 }
 
 function optionsOf({ format, buildType, deep }: GoldenRow): PlanOptions {
-  const run = { format: format === 'oci' ? 'in-toto' : format, signer: 'x509', stores: ['tekton'] };
+  const run = { format: format === 'oci' ? 'in-toto' : format, signers: ['x509'], stores: ['tekton'] };
   return {
-    artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signer: 'x509', stores: ['oci'] } },
+    artifacts: { taskrun: run, pipelinerun: run, oci: { format: 'simplesigning', signers: ['x509'], stores: ['oci'] } },
     format: { builderId: 'https://tekton.dev/chains/v2', buildType, deepInspection: deep },
     redact: { params: [], results: [], tokenShapes: true, salt: '' },
   };

@@ -122,7 +122,7 @@ describe('openKubernetesSource', { skip: await missing('etcd', 'kube-apiserver')
     const run = await watch.source.get(id, ctx);
     const pipelineRun = await watch.source.get(parent, ctx);
     assert.ok(run !== undefined && pipelineRun !== undefined);
-    const child = await watch.source.child(pipelineRun, 'live', ctx);
+    const child = await watch.source.relative(pipelineRun, { kind: 'TaskRun', name: 'live' }, ctx);
 
     assert.deepEqual(child, run);
     assert.deepEqual(run.object['spec'], { taskRef: { kind: 'Task', name: 'x' }, ...(run.object['spec'] as object) });
@@ -133,7 +133,7 @@ describe('openKubernetesSource', { skip: await missing('etcd', 'kube-apiserver')
     );
     assert.deepEqual((await watch.source.get(id, ctx, { isFresh: true }))?.object, run.object);
     assert.equal(await watch.source.get({ ...id, uid: 'another' }, ctx), undefined);
-    assert.equal(await watch.source.child(pipelineRun, 'none', ctx), undefined);
+    assert.equal(await watch.source.relative(pipelineRun, { kind: 'TaskRun', name: 'none' }, ctx), undefined);
     assert.equal(told(watch.changes, 'seen', 'foreign'), undefined);
 
     await remove(id);

@@ -1,7 +1,7 @@
 import type { ArtifactKind } from '../../model/artifact.ts';
 import type { Key } from '../key.ts';
-import { formatNames, signerNames, storeNames, type SignerName } from '../rooms.ts';
-import { bool, oneOf, setOf, text, words } from '../values.ts';
+import { formatNames, storeNames } from '../rooms.ts';
+import { bool, oneOf, setOf, signerList, text, words } from '../values.ts';
 
 const chainsStores = ['tekton', 'oci', 'gcs', 'docdb', 'grafeas', 'archivista'];
 
@@ -10,8 +10,6 @@ function storesOf(kind: ArtifactKind) {
   const known = kind === 'pipelinerun' ? chainsStores : [...chainsStores, 'kafka'];
   return setOf({ now: storeNames, later: known.filter((name) => !storeNames.some((now) => now === name)) });
 }
-
-const signers = oneOf<SignerName | 'none'>({ now: [...signerNames, 'none'], later: ['kms'] });
 
 const whatIsSigned = { taskrun: 'TaskRuns', pipelinerun: 'PipelineRuns', oci: 'images' } as const satisfies Record<ArtifactKind, string>;
 
@@ -37,9 +35,9 @@ function storage(kind: ArtifactKind, ordinary: string) {
 
 function signer(kind: ArtifactKind) {
   return {
-    type: signers,
+    type: signerList,
     default: 'x509',
-    doc: `Signer for ${whatIsSigned[kind]}; "none" switches them off: nothing is made and nothing is stored`,
+    doc: `Signer for ${whatIsSigned[kind]}: x509, kms, or one of signers.named; of several each signs for itself. "none" switches them off: nothing is made and nothing is stored`,
     from: 'Chains',
     status: 'used',
   } as const satisfies Key;

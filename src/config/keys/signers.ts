@@ -1,18 +1,29 @@
 import type { Key } from '../key.ts';
-import { bool, path, text } from '../values.ts';
+import { namedSigners, signingRules } from '../signing.ts';
+import { providerNames } from '../rooms.ts';
+import { bool, httpUrl, oneOf, path, secretName, text, wholeNumber } from '../values.ts';
 
-const fulcioLater = 'keyless signing comes with a later version';
+/** A text, or a path, of a key management service. */
+function kms(doc: string, from: 'Chains' | 'Chainsmith' = 'Chains') {
+  return { type: text, default: '', doc, from, status: 'used' } as const satisfies Key;
+}
 
-/** Refused when set, even though Chains would not look at it without `kms`: who names a key expects it to sign. */
-function kms(doc: string) {
-  return { type: text, default: '', doc, from: 'Chains', status: 'not yet' } as const satisfies Key;
+function fulcioPath(doc: string, from: 'Chains' | 'Chainsmith') {
+  return { type: path, default: '', doc, from, status: 'used' } as const satisfies Key;
 }
 
 export const signerKeys = {
   'signers.x509.directory': {
     type: path,
     default: '/etc/signing-secrets',
-    doc: 'Folder with the signing key: cosign.key and cosign.password, or x509.pem, with cert.pem and chain.pem if there are any',
+    doc: 'Folder with the signing key: x509.pem, or cosign.key and cosign.password, or tls.key and tls.crt; with cert.pem and chain.pem if there are any',
+    from: 'Chainsmith',
+    status: 'used',
+  },
+  'signers.x509.secret': {
+    type: secretName,
+    default: '',
+    doc: 'Secret with the same files, read through the API server instead of a folder: namespace/name',
     from: 'Chainsmith',
     status: 'used',
   },
@@ -21,52 +32,53 @@ export const signerKeys = {
     default: 'false',
     doc: 'Sign with short-lived certificates instead of a key in a folder (keyless)',
     from: 'Chains',
-    status: 'not yet',
+    status: 'used',
   },
   'signers.x509.fulcio.address': {
-    type: text,
+    type: httpUrl,
     default: 'https://fulcio.sigstore.dev',
     doc: 'URL of the certificate authority',
     from: 'Chains',
-    status: 'no effect',
-    why: fulcioLater,
+    status: 'used',
     secret: 'url',
   },
   'signers.x509.fulcio.issuer': {
     type: text,
     default: 'https://oauth2.sigstore.dev/auth',
-    doc: 'Issuer of identity tokens',
+    doc: 'Issuer of identity tokens: with another value than the default, a token of any other issuer is refused',
     from: 'Chains',
-    status: 'no effect',
-    why: 'it has none in Tekton Chains either: the token says who issued it',
+    status: 'used',
     secret: 'url',
   },
   'signers.x509.fulcio.provider': {
-    type: text,
+    type: oneOf<(typeof providerNames)[number] | ''>({ now: ['', ...providerNames] }),
     default: '',
-    doc: 'Provider of identity tokens; empty tries all',
+    doc: 'Provider of identity tokens; empty: the first that is there',
     from: 'Chains',
-    status: 'no effect',
-    why: fulcioLater,
+    status: 'used',
   },
-  'signers.x509.identity.token.file': {
+  'signers.x509.fulcio.audience': {
     type: text,
-    default: '',
-    doc: 'File with an identity token',
-    from: 'Chains',
-    status: 'no effect',
-    why: fulcioLater,
+    default: 'sigstore',
+    doc: 'Audience that identity tokens are asked for, and must have',
+    from: 'Chainsmith',
+    status: 'used',
   },
+  'signers.x509.identity.token.file': fulcioPath('File with an identity token; read again for each certificate', 'Chains'),
   'signers.x509.tuf.mirror.url': {
-    type: text,
+    type: httpUrl,
     default: 'https://tuf-repo-cdn.sigstore.dev',
-    doc: 'TUF mirror with the trusted root',
+    doc: 'TUF mirror with the trusted root, when trust.root is empty',
     from: 'Chains',
-    status: 'no effect',
-    why: fulcioLater,
+    status: 'used',
     secret: 'url',
   },
-  'signers.kms.kmsref': { ...kms('URI of a key in a key management service'), secret: 'url' },
+  'signers.kms.kmsref': {
+    ...kms(
+      'URI of a key in a key management service: awskms://, gcpkms://, azurekms://, hashivault://, openbao://, or k8s://namespace/secret',
+    ),
+    secret: 'url',
+  },
   'signers.kms.auth.address': { ...kms('Address of the key management service'), secret: 'url' },
   'signers.kms.auth.token': { ...kms('Token, in clear text'), secret: 'all' },
   'signers.kms.auth.token-path': kms('File with the token'),
@@ -75,4 +87,42 @@ export const signerKeys = {
   'signers.kms.auth.oidc.token-path': kms('File with the OIDC token'),
   'signers.kms.auth.spire.sock': kms('Socket of the SPIRE agent'),
   'signers.kms.auth.spire.audience': kms('Audience of the SPIRE token'),
+  'signers.kms.auth.approle.path': kms('Path of the AppRole authentication; empty: approle', 'Chainsmith'),
+  'signers.kms.auth.approle.role-id-path': kms('File with the role id of the AppRole authentication', 'Chainsmith'),
+  'signers.kms.auth.approle.secret-id-path': kms('File with the secret id of the AppRole authentication', 'Chainsmith'),
+  'signers.kms.auth.kubernetes.path': kms('Path of the Kubernetes authentication; empty: kubernetes', 'Chainsmith'),
+  'signers.kms.auth.kubernetes.role': kms('Role of the Kubernetes authentication', 'Chainsmith'),
+  'signers.kms.auth.kubernetes.token-path': kms("File with the token for it; empty: the Pod's own", 'Chainsmith'),
+  'signers.kms.namespace': kms('Namespace of a Vault', 'Chainsmith'),
+  'signers.kms.mount': kms('Mount path of the transit engine; empty: transit', 'Chainsmith'),
+  'signers.kms.key-version': {
+    type: wholeNumber,
+    default: '',
+    doc: 'Version of the key in a Vault to sign with; empty: the newest, also after a rotation',
+    from: 'Chainsmith',
+    status: 'used',
+  },
+  'signers.kms.ca-file': fulcioPath('PEM file with certificate authorities to trust for it, beside the well-known ones', 'Chainsmith'),
+  'signers.preflight': {
+    type: bool,
+    default: 'false',
+    doc: 'Open every signer and sign a test when a configuration is read: one with a signer that cannot sign is refused, and the last good one stays',
+    from: 'Chainsmith',
+    status: 'used',
+  },
+  'signers.named': {
+    type: namedSigners,
+    default: '',
+    doc: 'More signers, by name, as YAML: `payments: { kind: kms, kmsref: awskms:///alias/payments }`. kind x509 has directory or secret, kms has kmsref, key-version, namespace and mount, fulcio has token-file, provider and audience; the rest is as for all',
+    from: 'Chainsmith',
+    status: 'used',
+    secret: 'all',
+  },
+  'signers.rules': {
+    type: signingRules,
+    default: '',
+    doc: 'Who signs instead of artifacts.*.signer, as a YAML list; the first rule that fits counts: `- { namespaces: [payments-*], signers: [payments] }`, narrower with pipelines, labels and artifacts',
+    from: 'Chainsmith',
+    status: 'used',
+  },
 } as const satisfies Record<string, Key>;

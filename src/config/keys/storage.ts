@@ -1,6 +1,8 @@
 import type { Key } from '../key.ts';
 import { OciRepository } from '../rooms.ts';
-import { bool, httpUrl, oneOf, path, text, type ValueType } from '../values.ts';
+import { bool, oneOf, path, text, type ValueType } from '../values.ts';
+
+export type Layout = 'tags' | 'referrers' | 'both';
 
 const repository: ValueType<string> = {
   allowed: "registry/repository, without tag and digest; empty for the image's own",
@@ -40,16 +42,16 @@ export const storageKeys = {
     status: 'used',
   },
   'storage.oci.encoding-format': {
-    type: oneOf({ now: ['dsse'], later: ['sigstore-bundle'] }),
+    type: oneOf({ now: ['dsse', 'sigstore-bundle'] }),
     default: 'dsse',
-    doc: 'What an attestation layer holds',
+    doc: 'What storage.oci.layout is when that is not set: "dsse" means tags, "sigstore-bundle" referrers',
     from: 'Chains',
     status: 'used',
   },
   'storage.oci.layout': {
-    type: oneOf<'tags'>({ now: ['tags'], later: ['referrers', 'both'] }),
-    default: 'tags',
-    doc: 'Where signatures and attestations are found: beside the image as tags (.sig, .att), or as OCI 1.1 referrers',
+    type: oneOf<Layout | ''>({ now: ['', 'tags', 'referrers', 'both'] }),
+    default: '',
+    doc: 'Where signatures and attestations are found: beside the image as tags (.sig, .att), as Sigstore bundles that refer to it (OCI 1.1), or both; empty: as storage.oci.encoding-format says',
     from: 'Chainsmith',
     status: 'used',
   },
@@ -89,52 +91,4 @@ export const storageKeys = {
   'storage.pubsub.provider': { ...parameterOf('kafka', 'Message bus'), type: oneOf({ now: ['', 'inmemory', 'kafka'] }) },
   'storage.pubsub.topic': parameterOf('kafka', 'Topic that takes the messages'),
   'storage.pubsub.kafka.bootstrap.servers': parameterOf('kafka', 'Address of one Kafka broker'),
-  'transparency.enabled': {
-    type: {
-      allowed: 'false (later: true, manual)',
-      parse(given) {
-        if (given === 'true' || given === 'manual') return { kind: 'later', what: `"${given}"` };
-        const isPlain = given === 'false' || given === '';
-        return isPlain
-          ? { kind: 'value', value: false }
-          : { kind: 'value', value: false, warning: 'only "true" and "manual" switch it on, so it is off' };
-      },
-    },
-    default: 'false',
-    doc: 'Put what is signed into a transparency log; "manual": only for runs that ask for it. Every other text is off',
-    from: 'Chains',
-    status: 'not yet',
-  },
-  'transparency.url': {
-    type: text,
-    default: 'https://rekor.sigstore.dev',
-    doc: 'URL of a Rekor server',
-    from: 'Chains',
-    status: 'no effect',
-    why: 'the transparency log comes with a later version',
-    secret: 'url',
-  },
-  'transparency.version': {
-    type: oneOf({ now: ['auto', '1', '2'] }),
-    default: 'auto',
-    doc: 'Version of Rekor; "auto" reads the signing configuration',
-    from: 'Chainsmith',
-    status: 'not yet',
-  },
-  'transparency.timestamp.url': {
-    type: httpUrl,
-    default: '',
-    doc: 'URL of an RFC 3161 timestamp authority',
-    from: 'Chainsmith',
-    status: 'not yet',
-    secret: 'url',
-  },
-  'trust.root': {
-    type: text,
-    default: '',
-    doc: 'File or TUF mirror with the trusted root of a private Sigstore',
-    from: 'Chainsmith',
-    status: 'not yet',
-    secret: 'url',
-  },
 } as const satisfies Record<string, Key>;
