@@ -9,10 +9,12 @@ import { configCommand } from './config.ts';
 import { controllerCommand } from './controller.ts';
 import { newCommand, runProgram } from './io.ts';
 import { explainCommand } from './explain.ts';
-import { keysCommand, type OpenKube } from './keys.ts';
+import { keysCommand } from './keys.ts';
+import type { OpenKube } from './keys-world.ts';
 import { lintCommand } from './lint.ts';
 import { processIo } from './process-io.ts';
 import { startCommand } from './start.ts';
+import { trustCommand } from './trust.ts';
 import { verifyCommand } from './verify.ts';
 
 const LogLevel = z.enum(logLevels);
@@ -37,6 +39,7 @@ const program = newCommand(io, 'chainsmith')
   .addCommand(verifyCommand(io))
   .addCommand(explainCommand(io))
   .addCommand(keysCommand(io, openKube))
+  .addCommand(trustCommand(io))
   .addCommand(configCommand(io))
   .addCommand(startCommand(io));
 await runProgram(program, process.argv.slice(2), io);

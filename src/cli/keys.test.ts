@@ -142,7 +142,11 @@ describe('keys public', () => {
 
   const refused = [
     { name: 'a key that is not there', args: ['public', '--key', '/nonexistent'], says: /Cannot find "\/nonexistent"/ },
-    { name: 'a folder without a key', args: ['public', '--directory', '/nonexistent'], says: /looked for x509.pem and cosign.key/ },
+    {
+      name: 'a folder without a key',
+      args: ['public', '--directory', '/nonexistent'],
+      says: /looked for x509.pem, cosign.key and tls.key/,
+    },
     { name: 'two places at once', args: ['public', '--key', 'k', '--directory', 'd'], says: /--key and --directory/ },
     { name: 'a password for no file', args: ['public', '--password-file', 'p'], says: /without --key/ },
   ];

@@ -21,7 +21,8 @@ export const unknownStart = new Date(0);
 /** A thousand RSA-4096 keys have some 1.1 MB, more than a Secret can hold (1 MiB). */
 const maxKeys = 1000;
 const maxBytes = 2 * 1024 * 1024;
-const keyMembers = ['fingerprint', 'publicKey', 'signer', 'validFor', 'algorithm', 'lastSigned'] as const;
+/** The last three are for readers: what `keys list --json` says besides. */
+const keyMembers = ['fingerprint', 'publicKey', 'signer', 'validFor', 'algorithm', 'firstSigned', 'lastSigned'] as const;
 
 /** Throws `key.format` and `key.type` for a public key that is none. */
 export function ringKeyOf(publicKey: string, signer: string, validFor: RingKey['validFor']): RingKey {
@@ -58,11 +59,11 @@ export function ringKeyJsonOf({ fingerprint, publicKey, signer, validFor: { star
 
 /**
  * The ring when a new key takes over at `at`. The old one counts until `overlapMs` later, because who signs learns of the new one a while
- * after. Keys that ended before stay as they are; one that comes back begins where it began.
+ * after; undefined: without an end, for the time until it is sure that the new one is there. Keys that ended before stay as they are; one that comes back begins where it began.
  */
 export function rotatedRing(ring: readonly RingKey[], change: Rotation): readonly RingKey[] {
   const { from, to, signer, at, overlapMs } = change;
-  const end = new Date(at.getTime() + overlapMs);
+  const end = overlapMs === undefined ? undefined : new Date(at.getTime() + overlapMs);
   const startOf = (key: string): Date | undefined => ring.find(({ publicKey }) => publicKey === key)?.validFor.start;
   const old = ringKeyOf(from, signer, { start: startOf(from) ?? unknownStart, end });
   const next = ringKeyOf(to, signer, { start: startOf(to) ?? at, end: undefined });
@@ -77,7 +78,7 @@ export interface Rotation {
   readonly to: string;
   readonly signer: string;
   readonly at: Date;
-  readonly overlapMs: number;
+  readonly overlapMs: number | undefined;
 }
 
 function keyOf(key: Json, where: string): RingKey {

@@ -113,6 +113,11 @@ export function keyTypeOf({ privateKey, publicKey: { algorithm } }: SigningKey):
   return bits >= 4096 ? 'rsa-4096' : bits >= 3072 ? 'rsa-3072' : 'rsa-2048';
 }
 
+/** The key as it is: PKCS #8, PEM, unencrypted. */
+export function writePlainKey(privateKey: KeyObject): string {
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
 /** The key as cosign writes and reads it (sigstore-wire 2.1), encrypted with the password as it is, byte for byte. */
 export async function writeCosignKey(privateKey: KeyObject, password: Uint8Array): Promise<string> {
   const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });

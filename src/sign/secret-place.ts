@@ -1,7 +1,7 @@
 import { codeOf, CodedError, TerminalError, TransientError } from '../errors.ts';
 import type { SecretData } from '../kube/objects.ts';
 import { within, type Context } from '../observe/context.ts';
-import { memberNames, partsOf, type KeyPlace } from './key-place.ts';
+import { memberNames, partsOf, type KeyParts, type KeyPlace } from './key-place.ts';
 import type { SignerMeans } from './signer.ts';
 
 export interface SecretName {
@@ -34,14 +34,18 @@ export function secretPlace({ namespace, name }: SecretName, means: SignerMeans)
   return {
     mark: async (ctx) => (await get(ctx)).resourceVersion,
     async read(ctx) {
-      const { data, resourceVersion } = await get(ctx);
-      const parts = memberNames.map((member) => {
-        const bytes = Object.hasOwn(data, member) ? data[member] : undefined;
-        return [member, bytes && { file: `k8s://${namespace}/${name}/${member}`, bytes: Buffer.from(bytes) }] as const;
-      });
-      return partsOf(new Map(parts), resourceVersion);
+      return partsOfSecret({ namespace, name }, await get(ctx));
     },
   };
+}
+
+/** The members of a Secret that belong to a key. */
+export function partsOfSecret({ namespace, name }: SecretName, { data, resourceVersion }: SecretData): KeyParts {
+  const parts = memberNames.map((member) => {
+    const bytes = Object.hasOwn(data, member) ? data[member] : undefined;
+    return [member, bytes && { file: `k8s://${namespace}/${name}/${member}`, bytes: Buffer.from(bytes) }] as const;
+  });
+  return partsOf(new Map(parts), resourceVersion);
 }
 
 function forbidden({ namespace, name }: SecretName, cause: unknown): TerminalError {

@@ -28,6 +28,7 @@ const Options = z.union([
   z.strictObject({ directory: file.default('/etc/signing-secrets') }),
 ]);
 type Options = z.output<typeof Options>;
+export type X509Options = Options;
 
 /**
  * A key at hand, in the order of Tekton Chains (chains-controller 3.1): `x509.pem`, `cosign.key` with `cosign.password`, then `tls.key` with
@@ -47,7 +48,8 @@ export const x509 = {
   },
 } satisfies SignerKind<typeof Options>;
 
-function placeOf(options: Options, means: SignerMeans): KeyPlace {
+/** Where the key of these options lies. */
+export function placeOf(options: X509Options, means: SignerMeans): KeyPlace {
   if ('secret' in options) return secretPlace(options.secret, means);
   if ('directory' in options) return filePlace(new Map(memberNames.map((name) => [name, join(options.directory, name)])));
   return namedPlace(options);
