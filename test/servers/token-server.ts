@@ -1,8 +1,8 @@
 import { createPrivateKey, randomUUID, sign, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { KeyPair } from './certificates.ts';
+import { serveHttp } from './http-server.ts';
 
 export interface TokenServerOptions {
   /** Its certificate is the `rootcertbundle` of the registry. */
@@ -28,7 +28,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const key = createPrivateKey(await readFile(options.pair.keyFile));
   const x5c = [new X509Certificate(await readFile(options.pair.certFile)).raw.toString('base64')];
   let given = 0;
-  const server = createServer((message, response) => {
+  const server = await serveHttp((message, response) => {
     const who = callerOf(message, options);
     if (who === 'stranger') {
       response.writeHead(401, { 'content-type': 'application/json' }).end('{"errors":[{"code":"UNAUTHORIZED"}]}');
@@ -53,16 +53,11 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ token: `${signed}.${signature}`, expires_in: 300, issued_at: new Date(now * 1000).toISOString() }));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('Cannot start the token server: it has no port');
   return {
-    realm: `http://localhost:${address.port}/token`,
+    realm: `http://localhost:${server.port}/token`,
     given: () => given,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await once(server.close(), 'close');
+      await server[Symbol.asyncDispose]();
     },
   };
 }
