@@ -67,7 +67,7 @@ const Entry = z.object({
   integratedTime: Whole,
   logID: Hex32,
   logIndex: Whole,
-  verification: z.object({ signedEntryTimestamp: Base64.optional(), inclusionProof: Proof.optional() }).optional(),
+  verification: z.object({ signedEntryTimestamp: Base64, inclusionProof: Proof.optional() }).optional(),
 });
 const KindVersion = z.object({ kind: z.string().max(64), apiVersion: z.string().max(64) });
 

@@ -11,8 +11,7 @@ import { emptyRoot } from '../../src/trust/trusted-root.ts';
 import { missingRekor1, startRekor1, type Rekor1 } from '../servers/rekor1.ts';
 import { startRekor2, type Rekor2 } from '../servers/rekor2.ts';
 import { missing } from '../servers/tools.ts';
-import { ctx, type Key } from './store-world.ts';
-import { ecKey, edKey, envelopeOf, failureOf, openLog, rsaKey, trustIn, type Digest } from './tlog-world.ts';
+import { ctx, type Key, ecKey, edKey, envelopeOf, failureOf, openLog, rsaKey, trustIn, type Digest } from './tlog-world.ts';
 
 interface KeyRow {
   readonly name: string;

@@ -10,8 +10,7 @@ import { missingRekor1, startRekor1, type Rekor1 } from '../servers/rekor1.ts';
 import { startRekor2, type Rekor2 } from '../servers/rekor2.ts';
 import { scratch } from '../servers/scratch.ts';
 import { missing } from '../servers/tools.ts';
-import { ctx } from './store-world.ts';
-import { envelopeOf, keyOf, openLog, trustIn } from './tlog-world.ts';
+import { ctx, envelopeOf, keyOf, openLog, trustIn } from './tlog-world.ts';
 
 interface World {
   readonly version: 1 | 2;
