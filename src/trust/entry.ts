@@ -135,8 +135,10 @@ function checkPromise(entry: LogEntry, promise: Uint8Array, log: TrustedLog): vo
 function checkNumbers(entry: LogEntry): void {
   const { logIndex, integratedTime, proof, logId } = entry;
   const numbers = [logIndex, integratedTime ?? 0, proof?.logIndex ?? 0, proof?.treeSize ?? 0];
-  if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0))
-    throw refused('number', entry, 'it has a number that is none');
+  // The last second that a date can have.
+  const isTime = (integratedTime ?? 0) <= 8_640_000_000_000;
+  const isSound = isTime && numbers.every((number) => Number.isSafeInteger(number) && number >= 0);
+  if (!isSound) throw refused('number', entry, 'it has a number that is none');
   if (logId.length !== 32) throw refused('number', entry, `the id of its log has ${logId.length} bytes, want 32`);
 }
 
