@@ -1,4 +1,4 @@
-import { CodedError, TerminalError, TransientError } from '../../errors.ts';
+import { CodedError, TransientError } from '../../errors.ts';
 import { orAborted } from '../../http/http.ts';
 import { within, type Context } from '../../observe/context.ts';
 import { buildkite } from './buildkite.ts';
@@ -6,6 +6,7 @@ import { environment } from './environment.ts';
 import { defaultTokenFile, file } from './file.ts';
 import { github } from './github.ts';
 import { googleImpersonate, googleWorkload } from './google.ts';
+import { mendable } from './mendable.ts';
 import type { TokenProvider, TokenSource } from './provider.ts';
 import { spiffe } from './spiffe.ts';
 import { readToken, type IdentityToken } from './token.ts';
@@ -40,7 +41,7 @@ export interface TokenRequest extends TokenSource {
  */
 export async function obtainToken(request: TokenRequest, now: () => number, ctx: Context): Promise<IdentityToken> {
   const names = await candidates(request, ctx);
-  const errors: Error[] = [];
+  const errors: unknown[] = [];
   for (const name of names) {
     try {
       const text = await fetched(name, request, ctx);
@@ -48,10 +49,12 @@ export async function obtainToken(request: TokenRequest, now: () => number, ctx:
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (!(error instanceof CodedError)) throw error;
-      errors.push(asTransient(error));
+      errors.push(mendable(error));
     }
   }
-  throw errors.length === 1 && errors[0] ? errors[0] : new AggregateError(errors, 'Cannot get an identity token from any provider');
+  throw errors[0] instanceof Error && errors.length === 1
+    ? errors[0]
+    : new AggregateError(errors, 'Cannot get an identity token from any provider');
 }
 
 /** chains-controller 3.3: a file that is configured is taken unless another provider is named. */
@@ -97,11 +100,4 @@ async function bounded<T>(name: ProviderName, request: TokenRequest, work: (ctx:
       });
     }
   });
-}
-
-/** What a provider takes to be final, an admin mends: the run has no part in it. */
-function asTransient(error: CodedError): CodedError {
-  if (!(error instanceof TerminalError)) return error;
-  const { code, message, fix } = error;
-  return new TransientError(code, message, { cause: error, ...(fix !== undefined && { fix }) });
 }
