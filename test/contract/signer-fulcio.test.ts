@@ -22,7 +22,7 @@ import { bodyOf, serveHttp } from '../servers/http-server.ts';
 import { startSpiffeAgent } from '../servers/spiffe-agent.ts';
 import { missing } from '../servers/tools.ts';
 import { trustedRootOf } from '../servers/trusted-root.ts';
-import { failureOf, startEllipticIssuer, startTlsFront, startWorld } from './fulcio-world.ts';
+import { failureOf, meansOf, startEllipticIssuer, startTlsFront, startWorld } from './fulcio-world.ts';
 
 const skip = await missing('fulcio');
 const noJudge = await missing('fulcio', 'cosign3', 'cosign2');
@@ -380,11 +380,10 @@ describe('trouble with Fulcio', { skip }, () => {
     await using proxy = await startFaultProxy(new URL(world.fulcio.url).host);
     await proxy.set({ kind: 'hang' });
     const stop = new AbortController();
-    const opening = fulcio.open(
-      fulcio.options.parse({ address: proxy.url, tokenFile: world.tokenFile }),
-      { trust: async () => await Promise.resolve(world.root), secret: async () => await Promise.resolve(undefined) },
-      { ...world.ctx, signal: stop.signal },
-    );
+    const opening = fulcio.open(fulcio.options.parse({ address: proxy.url, tokenFile: world.tokenFile }), meansOf(world.root), {
+      ...world.ctx,
+      signal: stop.signal,
+    });
     setTimeout(() => stop.abort(new Error('told to stop')), 100);
 
     await assert.rejects(opening, /told to stop/);

@@ -63,7 +63,7 @@ export async function requestCertificate(authority: Authority, applicant: Applic
 }
 
 /** For breakers and errors: `fulcio:host`. */
-export function dependencyOf({ address }: Authority): string {
+function dependencyOf({ address }: Authority): string {
   return `fulcio:${new URL(address).host}`;
 }
 
