@@ -5,8 +5,9 @@ import { TerminalError } from '../errors.ts';
 import { parseSha256, type Sha256 } from '../model/digest.ts';
 import type { Stored } from '../model/receipt.ts';
 import type { Context } from '../observe/context.ts';
-import { OciOptions } from '../store/oci/oci.ts';
+import { OciOptions } from '../store/oci/options.ts';
 import { openReader, type Reader } from '../store/oci/reader.ts';
+import type { Blob } from '../verify/policy.ts';
 import type { Io } from './io.ts';
 
 /** The image that was asked for. `repository` is undefined when only a digest was given. */
@@ -16,8 +17,9 @@ export interface Asked {
 }
 
 export interface Found {
-  /** What the findings must speak about; undefined for an envelope alone. */
+  /** What the findings must speak about; undefined for a file alone. */
   readonly image: Asked | undefined;
+  readonly blob?: Blob | undefined;
   readonly stored: readonly Stored[];
 }
 

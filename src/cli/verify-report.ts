@@ -1,14 +1,9 @@
 import type { Subject } from '../model/artifact.ts';
-import type { PublicKey } from '../model/public-key.ts';
 import type { Stored } from '../model/receipt.ts';
-import type { Verdict } from '../verify/verify.ts';
+import type { Verdict, Verified } from '../verify/verdict.ts';
 import { plain, styleOf, type Io, type Style } from './io.ts';
+import type { KeyFile } from './verify-files.ts';
 import type { Asked } from './verify-lookup.ts';
-
-export interface KeyFile {
-  readonly file: string;
-  readonly key: PublicKey;
-}
 
 /** One thing that was found, and what the verifier says of it. */
 export interface Finding {
@@ -21,13 +16,15 @@ export interface Report {
   /** As it was asked for. */
   readonly reference: string | undefined;
   readonly image: Asked | undefined;
+  /** `file` is undefined when only a digest was given. */
+  readonly blob: { readonly file: string | undefined; readonly sha256: string } | undefined;
   /** The type that was demanded. */
   readonly predicateType: string | undefined;
   readonly keys: readonly KeyFile[];
   readonly findings: readonly Finding[];
 }
 
-const names = { dsse: 'attestation', raw: 'signature' } as const satisfies Record<Finding['kind'], string>;
+const names = { dsse: 'attestation', raw: 'signature', bundle: 'bundle' } as const satisfies Record<Finding['kind'], string>;
 /** A person reads that many; `--json` has all. */
 const maxSubjectsShown = 10;
 
@@ -42,13 +39,14 @@ export function reportOf(report: Report, isJson: boolean, io: Io): void {
   io.stdout.write(text);
 }
 
-/** `verified` is the answer; `findings` has every attestation and signature with its verdict, in the order in which they are stored. */
-function jsonOf({ reference, image, predicateType, findings }: Report): object {
+/** `verified` is the answer; `findings` has everything that was found with its verdict, in the order in which it is stored. Times are ISO 8601. */
+function jsonOf({ reference, image, blob, predicateType, findings }: Report): object {
   return {
     verified: findings.some((finding) => isProof(finding, predicateType)),
     reference,
     repository: image?.repository,
     digest: image && `sha256:${image.digest}`,
+    blob: blob && { ...blob, sha256: `sha256:${blob.sha256}` },
     type: predicateType,
     findings: findings.map(({ kind, address, verdict }) => {
       const { kind: outcome, ...rest } = verdict;
@@ -58,9 +56,10 @@ function jsonOf({ reference, image, predicateType, findings }: Report): object {
 }
 
 function textOf(report: Report, style: Style): string {
-  const { image, findings, predicateType, keys } = report;
+  const { image, blob, findings, predicateType, keys } = report;
   const lines: string[] = [];
   if (image) lines.push(`image        ${image.repository === undefined ? '' : `${plain(image.repository)}@`}sha256:${image.digest}`, '');
+  if (blob) lines.push(`blob         ${blob.file === undefined ? '' : `${plain(blob.file)} `}sha256:${blob.sha256}`, '');
   for (const finding of findings) lines.push(...findingLines(finding, keys, style), '');
   lines.push(conclusionOf(findings, predicateType, style));
   return `${lines.join('\n')}\n`;
@@ -72,10 +71,26 @@ function findingLines({ kind, address, verdict }: Finding, keys: readonly KeyFil
   if (verdict.kind === 'refused') {
     return [title, `  ${style('red', 'refused')}    check "${verdict.check}": ${plain(verdict.reason)}`, checked];
   }
-  const file = keys.find(({ key }) => key.fingerprint === verdict.key)?.file;
   const type = verdict.predicateType === undefined ? [] : [`  type       ${plain(verdict.predicateType)}`];
-  const outcome = `  ${style('green', 'verified')}   with the key ${verdict.key}${file === undefined ? '' : ` (${plain(file)})`}`;
-  return [title, outcome, ...type, ...subjectLines(verdict.subjects), checked];
+  const outcome = `  ${style('green', 'verified')}   ${signatoryOf(verdict, keys)}`;
+  return [title, outcome, ...type, ...subjectLines(verdict.subjects), ...evidenceLines(verdict, style), checked];
+}
+
+function signatoryOf({ key, identity }: Verified, keys: readonly KeyFile[]): string {
+  if (identity) return `as ${plain(identity.san)}, whom ${plain(identity.issuer)} vouches for`;
+  const file = keys.find((candidate) => candidate.key.fingerprint === key)?.file;
+  return `with the key ${key}${file === undefined ? '' : ` (${plain(file)})`}`;
+}
+
+/** Who else vouches for it. That nobody was asked is said, too: silence would look like an answer. */
+function evidenceLines({ checks, entries, times, notes }: Verified, style: Style): readonly string[] {
+  const isLogged = checks.includes('log');
+  return [
+    ...entries.map(({ log, index }) => `  log        entry ${index} of ${plain(log)}`),
+    ...(isLogged ? [] : ['  log        not asked']),
+    ...times.map(({ time, from }) => `  time       ${time.toISOString()}, by ${plain(from)}`),
+    ...notes.map((note) => `  ${style('yellow', 'note')}       ${plain(note)}`),
+  ];
 }
 
 function subjectLines(subjects: readonly Subject[]): readonly string[] {

@@ -1,22 +1,28 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import { recorded, type Recorded } from '../../test/recorded-io.ts';
-import { parseSha256 } from '../model/digest.ts';
+import { bundleOf, messageBundleOf } from '../model/bundle.ts';
+import { parseSha256, sha256Of } from '../model/digest.ts';
 import { payloadTypes } from '../model/dsse.ts';
 import type { Envelope, Filing } from '../model/envelope.ts';
+import { noEvidence } from '../model/evidence.ts';
 import { pemOf } from '../model/pem.ts';
 import { keyIdOf } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
 import { seal } from '../sign/dsse.ts';
+import type { SignerMeans } from '../sign/signer.ts';
 import { x509 } from '../sign/x509.ts';
-import { oci, OciOptions } from '../store/oci/oci.ts';
+import { oci } from '../store/oci/oci.ts';
+import { OciOptions } from '../store/oci/options.ts';
 import { verifyCommand } from './verify.ts';
 
+const notAskedFor = async (): Promise<never> => await Promise.reject(new Error('not asked for'));
+const means: SignerMeans = { trust: notAskedFor, secret: notAskedFor };
 const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
 const image = { repository: 'registry.example/team/app', digest: parseSha256('a'.repeat(64)) };
 const provenance = 'https://slsa.dev/provenance/v1';
@@ -52,7 +58,7 @@ async function desk(): Promise<Desk> {
   const at = (name: string): string => join(path, name);
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   await writeFile(at('x509.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
-  const signer = await x509.open({ directory: path }, ctx);
+  const signer = await x509.open({ directory: path }, means, ctx);
   await writeFile(at('key.pub'), signer.publicKey);
   await writeFile(at('other.pub'), generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' }));
   const filing: Filing = {
@@ -79,7 +85,7 @@ async function desk(): Promise<Desk> {
       };
       const envelope = await seal(payload, filing, signer, signing, ctx);
       await using store = await oci.open(OciOptions.parse({ directory: at('layout') }), ctx);
-      await store.put(envelope, ctx);
+      await store.put({ ...envelope, evidence: noEvidence }, ctx);
       return envelope;
     },
     [Symbol.asyncDispose]: async () => await rm(path, { recursive: true, force: true }),
@@ -110,11 +116,13 @@ describe('verify, in a layout', () => {
         `  verified   with the key ${at.fingerprint} (/key.pub)`,
         `  type       ${provenance}`,
         `  subject    ${image.repository}@sha256:${image.digest}`,
+        '  log        not asked',
         '  checked    size, encoding, payload-type, one-signature, signature, statement, image',
         '',
         `signature    oci:/layout:${image.repository}:sha256-${image.digest}.sig@sha256:…`,
         `  verified   with the key ${at.fingerprint} (/key.pub)`,
         `  subject    ${image.repository}@sha256:${image.digest}`,
+        '  log        not asked',
         '  checked    size, signature, statement, image',
         '',
         '2 of 2 verified',
@@ -159,6 +167,9 @@ describe('verify, in a layout', () => {
           outcome: 'verified',
           checks: ['size', 'encoding', 'payload-type', 'one-signature', 'signature', 'statement', 'image'],
           key: at.fingerprint,
+          entries: [],
+          times: [],
+          notes: [],
           predicateType: provenance,
           subjects: statement.subject,
         },
@@ -282,11 +293,163 @@ describe('verify, an envelope', () => {
   });
 });
 
+describe('verify, a bundle', () => {
+  it('verifies a file, and binds it to an image when one is named', async () => {
+    await using at = await desk();
+    const file = join(at.path, 'bundle.json');
+    await writeFile(file, bundleOf(await at.keep(statement, 'dsse')));
+    const args = ['--bundle', file, '--key', at.key];
+
+    const alone = await verify(...args);
+    const bound = await verify(...args, `sha256:${image.digest}`, '--type', 'slsaprovenance1');
+    const other = await verify(...args, `x@sha256:${'c'.repeat(64)}`);
+    const byOther = await verify('--bundle', file, '--key', at.otherKey);
+
+    assert.deepEqual([alone.code, bound.code, other.code, byOther.code], [0, 0, 1, 1]);
+    assert.match(bound.stdout, /\nbundle {7}\S+bundle\.json\n {2}verified.*[^]*log {8}not asked\n {2}checked {4}size, bundle, .*, image\n/);
+    assert.match(other.stdout, /check "image"/);
+    assert.match(byOther.stdout, /check "signature"/);
+  });
+
+  it('verifies a signature of a file, with the file or by its digest', async () => {
+    await using at = await desk();
+    const [file, blob, other] = [join(at.path, 'bundle.json'), join(at.path, 'blob'), join(at.path, 'other')];
+    const envelope = await at.keep(simpleSigning, 'raw');
+    await writeFile(file, messageBundleOf(envelope));
+    await writeFile(blob, envelope.payload);
+    await writeFile(other, 'something else');
+    const args = ['--bundle', file, '--key', at.key];
+    const digest = sha256Of(envelope.payload);
+
+    const said = [
+      await verify(...args, '--blob', blob),
+      await verify(...args, `sha256:${digest}`),
+      await verify(...args, '--blob', other),
+      await verify(...args, `sha256:${image.digest}`),
+      await verify(...args),
+    ];
+
+    assert.deepEqual(
+      said.map(({ code }) => code),
+      [0, 0, 1, 1, 1],
+    );
+    assert.ok(said[0]?.stdout.startsWith(`blob         ${blob} sha256:${digest}\n`), said[0]?.stdout);
+    assert.match(said[0]?.stdout ?? '', /checked {4}size, bundle, blob, signature\n/);
+    for (const { stdout } of said.slice(2)) assert.match(stdout, /check "blob"/);
+  });
+
+  it('ends with 1 for a file that is no bundle', async () => {
+    await using at = await desk();
+
+    const said = await verify('--bundle', at.key, '--key', at.key, `sha256:${image.digest}`);
+
+    assert.equal(said.code, 1);
+    assert.match(said.stdout, /check "bundle"/);
+  });
+});
+
+describe('verify, a signature of a blob', () => {
+  it('takes it raw and as base64, and refuses that of another file', async () => {
+    await using at = await desk();
+    const [raw, text, blob] = [join(at.path, 'raw'), join(at.path, 'text'), join(at.path, 'blob')];
+    const { signature, payload } = await at.keep(simpleSigning, 'raw');
+    await writeFile(raw, signature);
+    await writeFile(text, `${Buffer.from(signature).toString('base64')}\n`);
+    await writeFile(blob, payload);
+
+    const said = [
+      await verify('--blob', blob, '--signature', raw, '--key', at.key),
+      await verify('--blob', blob, '--signature', text, '--key', at.key),
+      await verify('--blob', raw, '--signature', raw, '--key', at.key),
+      await verify('--blob', blob, '--signature', raw, '--key', at.otherKey),
+      await verify('--blob', blob, '--signature', raw, '--key', at.key, '--type', 'slsaprovenance1'),
+    ];
+
+    assert.deepEqual(
+      said.map(({ code }) => code),
+      [0, 0, 1, 1, 1],
+      said.map(({ stdout }) => stdout).join(''),
+    );
+  });
+});
+
+describe('verify, with a key ring', () => {
+  it('takes a key that has ended and says so, unless a trusted time is demanded', async () => {
+    await using at = await desk();
+    await at.keep(statement, 'dsse');
+    const ring = join(at.path, 'ring.json');
+    const publicKey = await readFile(at.key, 'utf8');
+    const other = await readFile(at.otherKey, 'utf8');
+    const keys = [{ publicKey: other }, { publicKey, validFor: { start: '2020-01-01T00:00:00Z', end: '2021-01-01T00:00:00Z' } }];
+    await writeFile(ring, JSON.stringify({ keys }));
+    const args = [reference, '--layout', at.layout, '--key-ring', ring];
+
+    const said = await verify(...args);
+    const strict = await verify(...args, '--require-trusted-time');
+
+    assert.deepEqual([said.code, strict.code], [0, 1]);
+    assert.ok(said.stdout.includes(`with the key ${at.fingerprint} (${ring})\n`), said.stdout);
+    assert.match(
+      said.stdout,
+      /note {7}the key is trusted only for signatures until 2021-01-01T00:00:00\.000Z, and nobody vouches for when/,
+    );
+    assert.match(strict.stdout, /check "trusted-time"/);
+  });
+
+  it('ends with 2 for a ring that is none', async () => {
+    await using at = await desk();
+
+    const said = await verify(reference, '--layout', at.layout, '--key-ring', at.key);
+
+    assert.equal(said.code, 2);
+    assert.match(said.stderr, /Cannot read the key ring/);
+  });
+});
+
 describe('verify, asked wrongly', () => {
   const rows = [
-    { name: 'no key', args: [reference], says: /Cannot verify without a key.*\nfix: {3}.*--key FILE/ },
-    { name: 'nothing to verify', args: ['--key', 'k'], says: /neither an image nor --envelope/ },
-    { name: 'a bundle', args: ['--bundle', 'b', '--key', 'k'], says: /Cannot verify a Sigstore bundle/ },
+    { name: 'no key', args: [reference], says: /Cannot verify without a key or an identity.*\nfix: {3}.*--key FILE/ },
+    { name: 'nothing to verify', args: ['--key', 'k'], says: /neither an image nor --envelope, --bundle or --blob/ },
+    { name: 'two files', args: ['--bundle', 'b', '--envelope', 'e', '--key', 'k'], says: /--envelope and --bundle together/ },
+    {
+      name: 'a blob alone',
+      args: ['--blob', 'b', '--key', 'k'],
+      says: /Cannot verify a --blob alone.*\nfix: {3}give --bundle FILE or --signature FILE/,
+    },
+    { name: 'a signature alone', args: ['--signature', 's', '--key', 'k'], says: /Cannot verify a --signature alone/ },
+    {
+      name: 'an image and a blob',
+      args: [reference, '--bundle', 'b', '--blob', 'f', '--key', 'k'],
+      says: /to an image and to a --blob at once/,
+    },
+    { name: 'an identity without an issuer', args: [reference, '--certificate-identity', 'i'], says: /an identity without its issuer/ },
+    { name: 'an issuer without an identity', args: [reference, '--certificate-oidc-issuer', 'i'], says: /an identity without its issuer/ },
+    {
+      name: 'a key and an identity',
+      args: [reference, '--key', 'k', '--certificate-identity', 'i', '--certificate-oidc-issuer', 'i'],
+      says: /Cannot demand a key and an identity/,
+    },
+    {
+      name: 'an identity in two ways',
+      args: [reference, '--certificate-identity', 'i', '--certificate-identity-regexp', 'i', '--certificate-oidc-issuer', 'i'],
+      says: /both exactly and by a pattern/,
+    },
+    {
+      name: 'a pattern that is none',
+      args: [reference, '--certificate-identity-regexp', '(', '--certificate-oidc-issuer', 'i'],
+      says: /Cannot use the pattern "\("/,
+    },
+    {
+      name: 'an empty identity',
+      args: [reference, '--certificate-identity', '', '--certificate-oidc-issuer', 'i'],
+      says: /Cannot demand an empty identity/,
+    },
+    { name: 'no log at all', args: [reference, '--key', 'k', '--log-threshold', '0'], says: /want a whole number from 1 to 32/ },
+    {
+      name: 'log entries, and none',
+      args: [reference, '--key', 'k', '--log-threshold', '1', '--insecure-ignore-tlog'],
+      says: /Cannot demand log entries and ignore them/,
+    },
     { name: 'an envelope in a layout', args: ['--envelope', 'e', '--layout', 'l', '--key', 'k'], says: /--envelope and --layout/ },
     { name: 'a key that is not there', args: [reference, '--key', '/nonexistent'], says: /Cannot read "\/nonexistent": ENOENT/ },
     { name: 'an option that there is not', args: ['--keys', 'k'], says: /unknown option '--keys'/ },
