@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { keysCommand } from '../../src/cli/keys.ts';
 import type { OpenKube } from '../../src/cli/keys-world.ts';
 import { openKubeClient } from '../../src/kube/client.ts';
 import { openKubeconfig } from '../../src/kube/kubeconfig.ts';
+import { parseKeyRing } from '../../src/model/key-ring.ts';
 import { parsePublicKey } from '../../src/model/public-key.ts';
 import { recorded, type Recorded, type World } from '../recorded-io.ts';
-import { startApiServer } from '../servers/apiserver.ts';
+import { startApiServer, type ApiServer } from '../servers/apiserver.ts';
 import { cosign } from '../servers/cosign.ts';
 import { output } from '../servers/command.ts';
 import { scratch } from '../servers/scratch.ts';
@@ -104,6 +105,102 @@ describe('keys, in a Secret', { skip: await missing('etcd', 'kube-apiserver', 'c
     assert.deepEqual([refused.code, forced.code], [2, 0]);
     const data = await secretData(await server.call('GET', `${secret}/old`));
     assert.deepEqual(Object.keys(data).toSorted(), ['cosign.key', 'cosign.password', 'cosign.pub', 'other']);
+  });
+});
+
+describe('keys rotate, in a Secret', { skip: await missing('etcd', 'kube-apiserver', 'cosign2', 'cosign3') }, () => {
+  let server: ApiServer;
+  before(async () => {
+    server = await startApiServer();
+  });
+  after(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+  const secrets = '/api/v1/namespaces/default/secrets';
+  const openKube: OpenKube = async (ctx) => openKubeClient({ access: await openKubeconfig({ path: server.kubeconfig }, ctx) });
+  const run = async (...args: readonly string[]): Promise<Recorded> => await keys(args, password, openKube);
+  const texts = async (name: string): Promise<Readonly<Record<string, string>>> =>
+    await secretData(await server.call('GET', `${secrets}/${name}`));
+  const metadataOf = async (name: string): Promise<Readonly<Record<string, unknown>>> =>
+    ((await server.call('GET', `${secrets}/${name}`)).body as { readonly metadata: Readonly<Record<string, unknown>> }).metadata;
+
+  it('writes key, public key and ring in one step, and leaves the rest', async () => {
+    await server.call('POST', secrets, { metadata: { name: 'plain', labels: { of: 'chains' } }, stringData: { other: 'kept' } });
+    await run('generate', '--k8s', 'default/plain');
+    const old = await texts('plain');
+
+    const said = await run('rotate', '--k8s', 'k8s://default/plain', '--overlap', '0');
+
+    const next = await texts('plain');
+    const ring = parseKeyRing(Buffer.from(next['keys.json'] ?? ''), 'ring');
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stderr, /^wrote cosign\.key, cosign\.pub, keys\.json to k8s:\/\/default\/plain\n/);
+    assert.deepEqual(Object.keys(next).toSorted(), ['cosign.key', 'cosign.password', 'cosign.pub', 'keys.json', 'other']);
+    assert.deepEqual(
+      ring.map(({ publicKey, validFor }) => [publicKey, validFor.end]),
+      [
+        [next['cosign.pub'], undefined],
+        [old['cosign.pub'], ring[0]?.validFor.start],
+      ],
+    );
+    assert.deepEqual([next['cosign.password'], next['other'], (await metadataOf('plain'))['labels']], ['pw', 'kept', { of: 'chains' }]);
+    for (const version of [2, 3] as const) {
+      const shown = await cosign(version, ['public-key', '--key', 'k8s://default/plain'], { env: { KUBECONFIG: server.kubeconfig } });
+      assert.equal(shown.stdout.trim(), next['cosign.pub']?.trim(), shown.stderr);
+    }
+    const listed = await run('list', '--k8s', 'default/plain');
+    assert.match(listed.stdout, /^in use {2}.*\nformer {2}.*\n$/);
+    const shown = await run('public', '--set', 'signers.x509.secret=default/plain');
+    assert.deepEqual(shown, { code: 0, stdout: next['cosign.pub'], stderr: '' });
+  });
+
+  it('leaves an immutable Secret as it is, and makes it again only by force', async () => {
+    await run('generate', '--k8s', 'default/immutable');
+    await server.call('PATCH', `${secrets}/immutable`, { metadata: { labels: { of: 'chains' } } });
+    const [old, { uid }] = [await texts('immutable'), await metadataOf('immutable')];
+
+    const refused = await run('rotate', '--k8s', 'default/immutable');
+
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /it is immutable, as cosign makes it\nfix: {3}.*--force; Pods that mount it must be started anew/);
+    assert.deepEqual([await texts('immutable'), (await metadataOf('immutable'))['uid']], [old, uid]);
+
+    const forced = await run('rotate', '--k8s', 'default/immutable', '--force');
+    const again = await run('rotate', '--k8s', 'default/immutable');
+
+    const next = await texts('immutable');
+    const metadata = await metadataOf('immutable');
+    assert.deepEqual([forced.code, again.code], [0, 0], forced.stderr + again.stderr);
+    assert.notEqual(metadata['uid'], uid);
+    assert.deepEqual(metadata['labels'], { of: 'chains' });
+    assert.equal(parseKeyRing(Buffer.from(next['keys.json'] ?? ''), 'ring')[2]?.publicKey, old['cosign.pub']);
+    assert.equal((await server.call('GET', `${secrets}/immutable-before-rotation`)).status, 404);
+  });
+
+  it('has one winner of several at the same time', async () => {
+    await server.call('POST', secrets, { metadata: { name: 'raced' } });
+    await run('generate', '--k8s', 'default/raced');
+
+    const said = await Promise.all([1, 2, 3, 4].map(async () => await run('rotate', '--k8s', 'default/raced')));
+
+    const good = said.filter(({ code }) => code === 0);
+    const data = await texts('raced');
+    const ring = parseKeyRing(Buffer.from(data['keys.json'] ?? ''), 'ring');
+    assert.equal(ring.length, good.length + 1);
+    assert.equal(ring[0]?.publicKey, data['cosign.pub']);
+    for (const { code, stderr } of said) if (code !== 0) assert.match(stderr, /the object has changed meanwhile/);
+    const shown = await run('public', '--set', 'signers.kms.kmsref=k8s://default/raced', '--signer', 'kms');
+    assert.equal(shown.stdout, data['cosign.pub']);
+  });
+
+  it('refuses a Secret that is not there, and one without a key', async () => {
+    await server.call('POST', secrets, { metadata: { name: 'keyless' }, stringData: { other: 'x' } });
+
+    for (const name of ['nowhere', 'keyless']) {
+      const said = await run('rotate', '--k8s', `default/${name}`);
+      assert.equal(said.code, 2);
+      assert.match(said.stderr, new RegExp(`Cannot find .*the Secret "default/${name}"`, 'i'));
+    }
   });
 });
 
