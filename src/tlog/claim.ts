@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { TerminalError, TransientError } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { LogEntry } from '../model/evidence.ts';
 import { firstPemBlock } from '../model/pem.ts';
@@ -66,13 +66,4 @@ function entryClaimOf({ envelope, key, certificate, over }: Claim): EntryClaim {
     publicKey: key,
     certificate,
   };
-}
-
-/** What cannot be found again though the log says that it is there. */
-export function unreadable(
-  message: string,
-  fix: string,
-  detail: { readonly dependency: string; readonly cause?: unknown },
-): TransientError {
-  return new TransientError('tlog.unreadable', message, { fix, ...detail });
 }

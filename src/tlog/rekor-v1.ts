@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TransientError } from '../errors.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { LogEntry } from '../model/evidence.ts';
 import type { PublicKey } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
 import { leafHashOf } from '../trust/merkle.ts';
 import type { SignedOver } from './algorithm.ts';
-import { checkedEntry, claimOf, expectTaken, unreadable } from './claim.ts';
+import { checkedEntry, claimOf, expectTaken } from './claim.ts';
 import { adding, LogOptions, openConnection, upload, type Connection } from './connection.ts';
 import { failureOf, nonsense, type Attempt } from './line.ts';
 import type { Log, LogKind } from './log.ts';
@@ -75,7 +76,7 @@ async function included(id: string, log: Connection, ctx: Context): Promise<Answ
     if (answered?.entry.proof !== undefined) return answered;
     if (count >= reads) {
       const message = `Cannot read entry ${id} of ${log.options.url}: it is not in the tree yet`;
-      throw unreadable(message, 'see that the signer of the log runs', { dependency: log.line.dependency });
+      throw new TransientError('tlog.unreadable', message, { fix: 'see that the signer of the log runs' });
     }
     await sleep(Math.min(longestNapMs, 50 * 2 ** count), undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
   }

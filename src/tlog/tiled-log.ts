@@ -5,7 +5,6 @@ import type { InclusionProof, LogEntry } from '../model/evidence.ts';
 import type { Context } from '../observe/context.ts';
 import { parseCheckpoint, type Checkpoint } from '../trust/note.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
-import { unreadable } from './claim.ts';
 import type { Line } from './line.ts';
 import { kindVersion } from './rekor-v2-entry.ts';
 import { entriesIn, inclusionPath, tileAt, tilePath, tileWidth, type Tile } from './tiles.ts';
@@ -106,8 +105,10 @@ async function get(path: string, log: TiledLog, maxBytes: number, ctx: Context):
   }
 }
 
-function unread(reason: string, { readUrl, line: { dependency } }: TiledLog, cause?: unknown): TransientError {
-  const message = `Cannot read from ${readUrl} the entry that the log has already: ${reason}`;
-  const fix = 'point transparency.read-url to where the tiles of the log are served; its write server has none';
-  return unreadable(message, fix, { dependency, cause });
+/** Blames no dependency: the log itself answers, and takes what others add. */
+function unread(reason: string, { readUrl }: TiledLog, cause?: unknown): TransientError {
+  return new TransientError('tlog.unreadable', `Cannot read from ${readUrl} the entry that the log has already: ${reason}`, {
+    cause,
+    fix: 'point transparency.read-url to where the tiles of the log are served; its write server has none',
+  });
 }

@@ -44,7 +44,7 @@ export function edKey(): Key {
   return keyOf(privateKey, publicKey, undefined);
 }
 
-export const p256 = ecKey('P-256', 'sha256');
+const p256 = ecKey('P-256', 'sha256');
 
 /** Something to log: an attestation, or an image signature. Another name, another payload. */
 export function envelopeOf(kind: Envelope['kind'], name: string, key: Key = p256): Envelope {

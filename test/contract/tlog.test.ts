@@ -10,7 +10,7 @@ import { missingRekor1, startRekor1, type Rekor1 } from '../servers/rekor1.ts';
 import { startRekor2, type Rekor2 } from '../servers/rekor2.ts';
 import { scratch } from '../servers/scratch.ts';
 import { missing } from '../servers/tools.ts';
-import { ctx, envelopeOf, keyOf, openLog, trustIn } from './tlog-world.ts';
+import { ctx, envelopeOf, keyOf, openLog, startLiar, trustIn } from './tlog-world.ts';
 
 interface World {
   readonly version: 1 | 2;
@@ -128,6 +128,16 @@ for (const { version, skip, start } of worlds) {
       const entry = await log.append(envelopeOf('raw', 'slash'), ctx);
 
       assert.deepEqual([log.url, entry.log], [`${rekor.url}/`, `${rekor.url}/`]);
+    });
+
+    it('may be below a path', async () => {
+      await using front = await startLiar(rekor.url, (reply) => reply);
+      await using log = await openLog(version, { url: `${front.url}/rekor/` }, trust);
+
+      // The log does not know the path that we are to keep.
+      await assert.rejects(log.append(envelopeOf('dsse', 'path'), ctx), { code: 'tlog.protocol' });
+
+      assert.deepEqual(front.asked, [`POST /rekor/api/v${version}/log/entries`]);
     });
 
     it('goes on after a restart of the log', async () => {
