@@ -1,5 +1,5 @@
 import type { Config } from './config/config.ts';
-import { CodedError, TerminalError, TransientError } from './errors.ts';
+import { CodedError, codeOf, sentenceOf, TerminalError, TransientError } from './errors.ts';
 import type { Context } from './observe/context.ts';
 import type { Signer, SignerKind, SignerMeans } from './sign/signer.ts';
 import { signers } from './sign/signers.ts';
@@ -92,8 +92,16 @@ async function openSigner(name: string, config: Config, means: SignerMeans, ctx:
     const row: SignerKind = signers[configured.kind];
     return await row.open(row.options.parse(configured.options), means, ctx);
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    const { code, message, fix } = error;
-    throw new TransientError(code, message, { cause: error, dependency: `signer:${name}`, ...(fix !== undefined && { fix }) });
+    ctx.signal.throwIfAborted();
+    const isKnown = error instanceof CodedError || error instanceof AggregateError;
+    if (!isKnown) throw error;
+    const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : undefined;
+    const fix = error instanceof CodedError ? error.fix : undefined;
+    throw new TransientError(codeOf(error), error instanceof CodedError ? error.message : sentenceOf(error), {
+      cause: error,
+      dependency: `signer:${name}`,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(fix !== undefined && { fix }),
+    });
   }
 }

@@ -1,10 +1,12 @@
 import type { Rooms } from './carriage.ts';
 import type { Config } from './config/config.ts';
 import { CodedError, TerminalError } from './errors.ts';
+import type { Envelope } from './model/envelope.ts';
 import { parsePublicKey } from './model/public-key.ts';
 import type { Context } from './observe/context.ts';
 import { seal } from './sign/dsse.ts';
 import type { Signer } from './sign/signer.ts';
+import { signedBytesOf, signedOver } from './tlog/algorithm.ts';
 
 /**
  * Looks at the signers of a configuration before it is applied. With `signers.preflight` each must open and sign; whatever is configured, a key
@@ -14,8 +16,8 @@ export async function preflight(config: Config, rooms: Rooms, ctx: Context): Pro
   for (const name of signerNamesOf(config)) {
     const signer = await opened(name, config, rooms, ctx);
     if (signer === undefined) continue;
-    if (config.preflight) await seal(probe.payload, probe.filing, signer, 'dsse', ctx);
-    if (config.transparency !== 'off') await demandLoggable(name, signer, config, rooms, ctx);
+    const envelope = await seal(probe.payload, probe.filing, signer, 'dsse', ctx);
+    if (config.transparency !== 'off') await demandLoggable(name, envelope, { config, rooms }, ctx);
   }
 }
 
@@ -32,15 +34,22 @@ async function opened(name: string, config: Config, rooms: Rooms, ctx: Context):
   return await rooms.signer(name, ctx).catch(passedOver(ctx));
 }
 
-async function demandLoggable(name: string, signer: Signer, config: Config, rooms: Rooms, ctx: Context): Promise<void> {
-  if (signer.publicKey === undefined) return;
-  const key = parsePublicKey(signer.publicKey);
+async function demandLoggable(name: string, envelope: Envelope, { config, rooms }: Applied, ctx: Context): Promise<void> {
+  const key = parsePublicKey(envelope.publicKey);
+  const over = signedOver(key, signedBytesOf(envelope), envelope.signature);
   const logs = config.preflight ? await rooms.logs(ctx) : await rooms.logs(ctx).catch(passedOver(ctx));
-  const why = logs?.flatMap((log) => log.refusal(key, 'dsse') ?? log.refusal(key, 'raw') ?? [])[0];
+  const { oci } = config.artifacts;
+  const kinds = oci.signers.includes(name) && oci.stores.length > 0 ? (['dsse', 'raw'] as const) : (['dsse'] as const);
+  const why = logs?.flatMap((log) => kinds.flatMap((kind) => log.refusal(key, kind, over) ?? []))[0];
   if (why === undefined) return;
   throw new TerminalError('config.not-loggable', `Cannot log what signer "${name}" signs: ${why}`, {
     fix: 'use an ECDSA P-256 key, which every log takes, or set transparency.enabled to "false"',
   });
+}
+
+interface Applied {
+  readonly config: Config;
+  readonly rooms: Rooms;
 }
 
 function passedOver(ctx: Context) {

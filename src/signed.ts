@@ -8,6 +8,7 @@ import { parsePublicKey } from './model/public-key.ts';
 import type { Context } from './observe/context.ts';
 import { seal } from './sign/dsse.ts';
 import type { Signer } from './sign/signer.ts';
+import { signedBytesOf, signedOver } from './tlog/algorithm.ts';
 import type { Log } from './tlog/log.ts';
 
 /** A work that is to be signed: how, and where its envelope belongs. */
@@ -65,17 +66,17 @@ async function sealed(given: ToSign, log: Log | undefined, rooms: Rooms, ctx: Co
 async function sealedBy(signer: Signer, { carriage, filing, signing }: ToSign, log: Log | undefined, rooms: Rooms, ctx: Context) {
   const { work, payload } = carriage;
   const dependency = `signer:${work.signer}`;
-  const refusal = signer.publicKey === undefined ? undefined : log?.refusal(parsePublicKey(signer.publicKey), signing);
+  const envelope = await rooms.breakers.guard(dependency, async () => await seal(payload, filing, signer, signing, ctx));
+  const key = parsePublicKey(envelope.publicKey);
+  const refusal = log?.refusal(key, signing, signedOver(key, signedBytesOf(envelope), envelope.signature));
   if (refusal !== undefined) {
     throw new TransientError('sign.not-loggable', `Cannot sign "${filing.shortKey}" with "${work.signer}": ${refusal}`, {
       dependency,
       fix: 'use an ECDSA P-256 key, which every log takes, or switch transparency.enabled off',
     });
   }
-  const envelope = await rooms.breakers.guard(dependency, async () => await seal(payload, filing, signer, signing, ctx));
   if (signer.publicKey !== undefined) {
-    const { fingerprint, pem } = parsePublicKey(signer.publicKey);
-    await rooms.keyUsed({ fingerprint, publicKey: pem, signer: work.signer });
+    await rooms.keyUsed({ fingerprint: key.fingerprint, publicKey: key.pem, signer: work.signer });
   }
   return { ...envelope, evidence: noEvidence };
 }
