@@ -43,7 +43,7 @@ async function open(reference: Reference, { auth }: Access, ctx: Context): Promi
     dependency: `kms:${reference.scheme}:${new URL(base).host}`,
     permission: 'give the service account of this process roles/cloudkms.signerVerifier and roles/cloudkms.viewer on the key',
   };
-  const google: Google = { base, authorize: await authorizer(place), key, version, place };
+  const google: Google = { base, authorize: await authorizer(place, key.split('/')[1] ?? ''), key, version, place };
   const opened = await newest(google, ctx);
   return {
     place,
@@ -64,14 +64,14 @@ function baseOf(address: string): string {
   });
 }
 
-async function authorizer(place: Place): Promise<Authorize> {
+async function authorizer(place: Place, projectId: string): Promise<Authorize> {
   const { GoogleAuth } = await optionalPackage(
     'google-auth-library',
     'use a key in Google Cloud KMS',
     async () => await import('google-auth-library'),
   );
-  // It keeps the token, and gets another in time.
-  const auth = new GoogleAuth({ scopes: 'https://www.googleapis.com/auth/cloudkms' });
+  // It keeps the token, and gets another in time. A project that it was not told it would ask another service for.
+  const auth = new GoogleAuth({ projectId, scopes: 'https://www.googleapis.com/auth/cloudkms' });
   return async (ctx) => {
     try {
       return Object.fromEntries(await orAborted(auth.getRequestHeaders(), ctx.signal));
