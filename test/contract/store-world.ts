@@ -1,6 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { pino } from 'pino';
 import type { Image } from '../../src/model/artifact.ts';
+import { bundleOf } from '../../src/model/bundle.ts';
 import { sha256Of } from '../../src/model/digest.ts';
 import { envelopeBytesOf, paeOf, payloadTypes } from '../../src/model/dsse.ts';
 import type { Envelope } from '../../src/model/envelope.ts';
@@ -8,8 +9,12 @@ import { noEvidence, type Logged } from '../../src/model/evidence.ts';
 import type { Receipt, Stored } from '../../src/model/receipt.ts';
 import type { Payload } from '../../src/model/work.ts';
 import type { Context } from '../../src/observe/context.ts';
-import { oci, type OciOptions } from '../../src/store/oci/oci.ts';
+import { oci } from '../../src/store/oci/oci.ts';
+import type { OciOptions } from '../../src/store/oci/options.ts';
+import { openRepositories } from '../../src/store/oci/open.ts';
+import { routesOf } from '../../src/store/oci/put.ts';
 import { openReader } from '../../src/store/oci/reader.ts';
+import { manifestType } from '../../src/store/oci/repository.ts';
 import { storedFromAnnotations, tekton } from '../../src/store/tekton.ts';
 
 export const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
@@ -27,9 +32,36 @@ export function newKey(): Key {
   };
 }
 
-/** An image that nobody pushed: signatures need no subject. */
-export function imageOf(repository: string, text: string): Image {
-  return { repository, digest: sha256Of(Buffer.from(text)) };
+/** An image that was not pushed yet: tags need none. A world pushes it where bundles want a subject. */
+export interface TestImage extends Image {
+  readonly manifest: Uint8Array;
+}
+
+const emptyConfig = Buffer.from('{}');
+
+/** An image without content, another for each text. */
+export function imageOf(repository: string, text: string): TestImage {
+  const config = { mediaType: 'application/vnd.oci.empty.v1+json', size: 2, digest: `sha256:${sha256Of(emptyConfig)}` };
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: manifestType, config, layers: [], annotations: { text } }));
+  return { repository, digest: sha256Of(manifest), manifest };
+}
+
+/** As `docker push` does it, under a tag of its own. */
+export async function pushTestImage({ repository, digest, manifest }: TestImage, options: OciOptions): Promise<void> {
+  await using repositories = await openRepositories(options, ctx);
+  const there = repositories.repository(repository, 'pull,push');
+  await there.putBlob(emptyConfig, ctx);
+  await there.update(
+    `image-${digest.slice(0, 12)}`,
+    async (current) => {
+      return await Promise.resolve(current === undefined ? { mediaType: manifestType, bytes: manifest } : undefined);
+    },
+    ctx,
+  );
+}
+
+function isTestImage(image: Image): image is TestImage {
+  return 'manifest' in image;
 }
 
 const predicateType = 'https://slsa.dev/provenance/v1';
@@ -93,6 +125,11 @@ export function seen(it: Envelope | Stored): string {
   return [it.kind, ...content.map((bytes) => Buffer.from(bytes).toString('base64'))].join(' ');
 }
 
+/** The same of the bundle of an envelope. */
+function seenAsBundle(envelope: Logged): string {
+  return ['bundle', Buffer.from(bundleOf(envelope)).toString('base64')].join(' ');
+}
+
 /** A store, and eyes to see what is in it. */
 export interface World extends AsyncDisposable {
   /** First part of image repositories. */
@@ -102,6 +139,8 @@ export interface World extends AsyncDisposable {
   get(receipt: Receipt): Promise<readonly Stored[]>;
   /** Everything about an image, with repetitions if there are any. */
   list(image: Image): Promise<readonly Stored[]>;
+  /** What a consumer sees of an envelope at one image: nothing, one thing, or one of each layout. */
+  expected(envelope: Logged): readonly string[];
 }
 
 export async function ociWorld(host: string, options: Partial<OciOptions>): Promise<World> {
@@ -110,12 +149,28 @@ export async function ociWorld(host: string, options: Partial<OciOptions>): Prom
   const store = stack.use(await oci.open(parsed, ctx));
   const reader = stack.use(await openReader(parsed, ctx));
   if (store.proof !== 'read-back') throw new Error('Cannot test the store: it cannot be read');
+  const pushed = new Map<string, Promise<void>>();
+  const push = async (image: TestImage): Promise<void> => {
+    const name = `${image.repository}@${image.digest}`;
+    const push = pushed.get(name) ?? pushTestImage(image, parsed);
+    pushed.set(name, push);
+    await push;
+  };
   const life = stack.move();
   return {
     host,
-    put: async (envelope) => await store.put(envelope, ctx),
+    async put(envelope) {
+      const images = parsed.layout === 'tags' ? [] : envelope.filing.images.filter(isTestImage);
+      // What cannot be pushed is for the store to refuse.
+      await Promise.allSettled(images.map(push));
+      return await store.put(envelope, ctx);
+    },
     get: async (receipt) => await store.get(receipt, ctx),
     list: async (image) => await reader.list(image, ctx),
+    expected: (envelope) =>
+      routesOf(envelope.kind, envelope.filing.predicateType, parsed.layout).map((route) =>
+        route === 'tags' ? seen(envelope) : seenAsBundle(envelope),
+      ),
     [Symbol.asyncDispose]: async () => await life.disposeAsync(),
   };
 }
@@ -141,6 +196,7 @@ export async function tektonWorld(): Promise<World> {
       const names = Object.keys(annotations).filter((name) => name.startsWith(prefix));
       return await Promise.resolve(names.flatMap((name) => at(name.slice(prefix.length))));
     },
+    expected: (envelope) => [seen(envelope)],
     [Symbol.asyncDispose]: async () => await store[Symbol.asyncDispose](),
   };
 }

@@ -4,7 +4,7 @@ import { makeCa, makeServerCertificate, type KeyPair } from './certificates.ts';
 import { startServer, type RunningServer } from './process.ts';
 import { scratch } from './scratch.ts';
 import { startTokenServer, type TokenServer } from './token-server.ts';
-import { findTool } from './tools.ts';
+import { findTool, type ToolName } from './tools.ts';
 
 export interface RegistryOptions {
   /** `basic` answers Basic, `token` Bearer with a token server of its own; default `none`. */
@@ -72,11 +72,25 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
 
 /** ociregistry, in memory: the referrers API with `OCI-Subject`, filters and annotations; no authentication, no TLS. */
 export async function startOciRegistry(): Promise<Registry> {
+  return await startPlain('ociregistry', (port) => [`127.0.0.1:${port}`]);
+}
+
+/** go-containerregistry's, in memory: a referrers API without `OCI-Subject`, filters and annotations, in no order; no authentication, no TLS. */
+export async function startRefRegistry(): Promise<Registry> {
+  return await startPlain('refregistry', (port) => [`127.0.0.1:${port}`]);
+}
+
+/** `crane registry`, in memory: no referrers API (404); no authentication, no TLS. */
+export async function startCraneRegistry(): Promise<Registry> {
+  return await startPlain('crane', (port) => ['registry', 'serve', '--address', `127.0.0.1:${port}`]);
+}
+
+async function startPlain(tool: ToolName, args: (port: number | undefined) => readonly string[]): Promise<Registry> {
   const server = await startServer({
-    name: 'ociregistry',
-    file: await findTool('ociregistry'),
+    name: tool,
+    file: await findTool(tool),
     ports: 1,
-    args: ([port]) => [`127.0.0.1:${port}`],
+    args: ([port]) => args(port),
     readyUrl: ([port]) => `http://127.0.0.1:${port}/v2/`,
     isReady: (status) => status === 200,
   });

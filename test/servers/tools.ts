@@ -15,6 +15,7 @@ export interface Tool {
 
 export const tools = {
   ociregistry: { module: 'ociregistry', package: '.' },
+  refregistry: { module: 'refregistry', package: '.' },
   crane: { module: 'crane', package: 'github.com/google/go-containerregistry/cmd/crane' },
   registry: { module: 'distribution', package: 'github.com/distribution/distribution/v3/cmd/registry' },
   // envtest's variable: a folder with etcd, kube-apiserver and kubectl.

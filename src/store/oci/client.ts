@@ -9,7 +9,8 @@ import type { Credentials } from './credentials.ts';
 import { openEndpoints } from './endpoint.ts';
 import { keyedMutex } from './mutex.ts';
 import { parseRepository, shownRepository, type RepositoryName } from './reference.ts';
-import { registryRepository, type Ask } from './registry.ts';
+import type { Ask } from './line.ts';
+import { registryRepository } from './registry.ts';
 import type { Actions, Repositories } from './repository.ts';
 
 export interface RegistryOptions {
@@ -84,7 +85,9 @@ interface Line {
 
 function callOf({ to: _, ...rest }: Ask, url: string, { dispatcher, name, maxBytes }: Line): Call {
   const isReading = rest.method === 'GET' || rest.method === 'HEAD';
-  return { maxBytes, ...rest, url, dispatcher, dependency: `oci:${name.registry}`, redirects: isReading ? maxRedirects : 0 };
+  // Nothing is ever decompressed (`demandPlain`).
+  const headers = { 'accept-encoding': 'identity', ...rest.headers };
+  return { maxBytes, ...rest, headers, url, dispatcher, dependency: `oci:${name.registry}`, redirects: isReading ? maxRedirects : 0 };
 }
 
 function withHeader(call: Call, authorization: string | undefined): Call {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import { parseSha256, sha256Of } from '../../model/digest.ts';
-import type { Envelope } from '../../model/envelope.ts';
-import { addressOf, appended, isSame, layerOf, maxLayers, parseTagManifest, spotOf, tagOf, type Layer } from './cosign.ts';
+import { noEvidence, type LogEntry, type Logged } from '../../model/evidence.ts';
+import { isSame, layerOf, maxLayers, parseTagManifest, tagOf, withLayer, type Layer, type TagManifest } from './cosign.ts';
 import type { Manifest } from './repository.ts';
 
 const hex = 'ab'.repeat(32);
@@ -13,7 +12,7 @@ const filing = {
   predicateType: 'https://slsa.dev/provenance/v1',
   images: [],
 } as const;
-const attestation: Envelope = {
+const attestation: Logged = {
   kind: 'dsse',
   payloadType: 'application/vnd.in-toto+json',
   payload: Buffer.from('statement'),
@@ -22,9 +21,10 @@ const attestation: Envelope = {
   publicKey: '',
   certificate: '',
   chain: '',
+  evidence: noEvidence,
   filing,
 };
-const signature: Envelope = {
+const signature: Logged = {
   ...attestation,
   kind: 'raw',
   payloadType: 'application/vnd.dev.cosign.simplesigning.v1+json',
@@ -33,6 +33,27 @@ const signature: Envelope = {
   certificate: 'CERT',
   chain: 'CHAIN',
   filing: { ...filing, predicateType: undefined },
+};
+const entry: LogEntry = {
+  log: 'https://log.example',
+  logIndex: 5,
+  logId: Buffer.from(hex, 'hex'),
+  kind: 'dsse',
+  version: '0.0.1',
+  integratedTime: 1_724_148_000,
+  promise: Buffer.from('promise'),
+  proof: undefined,
+  body: Buffer.from('{"kind":"dsse","apiVersion":"0.0.1"}'),
+};
+const timestamps = [
+  { authority: 'https://tsa.example', over: 'signature', response: Buffer.from('s') },
+  { authority: 'https://tsa.example', over: 'body', response: Buffer.from('b') },
+] as const;
+const logged: Logged = { ...attestation, evidence: { entries: [{ ...entry, promise: undefined }, entry], timestamps } };
+const added = (...[current, layer]: [TagManifest | undefined, Layer]) => {
+  const next = withLayer(current, layer, 'r/a:t');
+  assert.ok(next);
+  return next;
 };
 const manifestOf = (bytes: Uint8Array): Manifest => ({
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -55,6 +76,24 @@ describe('layerOf', () => {
     });
   });
 
+  it('has beside it the entry of a log that gave a promise, and the timestamp over what verifiers look at', () => {
+    const bundle =
+      `{"SignedEntryTimestamp":"cHJvbWlzZQ==","Payload":{"body":"${Buffer.from(entry.body).toString('base64')}",` +
+      `"integratedTime":1724148000,"logIndex":5,"logID":"${hex}"}}`;
+    const beside = (it: Logged) =>
+      Object.fromEntries(Object.entries(layerOf(it).annotations ?? {}).filter(([key]) => /bundle|timestamp/.test(key)));
+
+    assert.deepEqual(beside(logged), {
+      'dev.sigstore.cosign/bundle': bundle,
+      'dev.sigstore.cosign/rfc3161timestamp': '{"SignedRFC3161Timestamp":"Yg=="}',
+    });
+    assert.deepEqual(beside({ ...signature, evidence: logged.evidence }), {
+      'dev.sigstore.cosign/bundle': bundle,
+      'dev.sigstore.cosign/rfc3161timestamp': '{"SignedRFC3161Timestamp":"cw=="}',
+    });
+    assert.deepEqual(beside(attestation), {});
+  });
+
   it('gives an image signature with the payload as content and the signature beside it', () => {
     assert.deepEqual(layerOf(signature), {
       mediaType: 'application/vnd.dev.cosign.simplesigning.v1+json',
@@ -75,11 +114,11 @@ describe('tagOf', () => {
   });
 });
 
-describe('appended', () => {
+describe('withLayer', () => {
   it('makes the manifest and the config of Chains, byte for byte', () => {
     const layer = layerOf(attestation);
 
-    const { mediaType, bytes, config } = appended(undefined, layer, 'r/a:t');
+    const { mediaType, bytes, config } = added(undefined, layer);
 
     assert.equal(
       Buffer.from(config).toString(),
@@ -103,7 +142,7 @@ describe('appended', () => {
     };
     const layer = layerOf(signature);
 
-    const next = appended(parseTagManifest(manifestOf(Buffer.from(JSON.stringify(theirs))), 'r/a:t'), layer, 'r/a:t');
+    const next = added(parseTagManifest(manifestOf(Buffer.from(JSON.stringify(theirs))), 'r/a:t'), layer);
 
     assert.equal(next.mediaType, theirs.mediaType);
     assert.deepEqual(JSON.parse(Buffer.from(next.bytes).toString()), {
@@ -117,8 +156,30 @@ describe('appended', () => {
     const layers = Array.from({ length: maxLayers }, () => layerOf(attestation));
     const full = { schemaVersion: 2 as const, config: { mediaType: 'x/y' }, layers };
 
-    assert.throws(() => appended(full, layerOf(signature), 'r/a:t'), { name: 'TerminalError', code: 'oci.tag-full' });
-    assert.doesNotThrow(() => appended({ ...full, layers: layers.slice(1) }, layerOf(signature), 'r/a:t'));
+    assert.throws(() => withLayer(full, layerOf(signature), 'r/a:t'), { name: 'TerminalError', code: 'oci.tag-full' });
+    assert.doesNotThrow(() => withLayer({ ...full, layers: layers.slice(1) }, layerOf(signature), 'r/a:t'));
+  });
+});
+
+describe('withLayer, for what is there', () => {
+  const holding = (...layers: readonly Layer[]) => ({ schemaVersion: 2 as const, config: { mediaType: 'x/y' }, layers: [...layers] });
+
+  it('has nothing to do for the same envelope with the same evidence', () => {
+    assert.equal(withLayer(holding(layerOf(logged)), layerOf(logged), 'r/a:t'), undefined);
+  });
+
+  it('adds the evidence to what was stored without it, in its place', () => {
+    const next = added(holding(layerOf(attestation), layerOf(signature)), layerOf(logged));
+
+    const { layers } = JSON.parse(Buffer.from(next.bytes).toString()) as { layers: readonly Layer[] };
+    assert.deepEqual(layers, [layerOf(logged), layerOf(signature)]);
+  });
+
+  it('takes nothing away, and changes nothing that is there', () => {
+    const other = { ...logged, evidence: { ...logged.evidence, entries: [{ ...entry, logIndex: 7 }] } };
+
+    assert.equal(withLayer(holding(layerOf(logged)), layerOf(attestation), 'r/a:t'), undefined);
+    assert.equal(withLayer(holding(layerOf(logged)), layerOf(other), 'r/a:t'), undefined);
   });
 });
 
@@ -157,40 +218,4 @@ describe('isSame', () => {
     { name: 'another media type', other: changed({ mediaType: 'x/y' }), same: false },
   ];
   for (const { name, other, same } of table) it(`says ${same} of ${name}`, () => assert.equal(isSame(layer, other), same));
-});
-
-describe('addressOf', () => {
-  const digest = fc.stringMatching(/^[0-9a-f]{64}$/).map(parseSha256);
-
-  it('is read back by spotOf', () => {
-    const spot = fc.record(
-      {
-        repository: fc.constantFrom('', 'r.example/a', '[::1]:5000/a/b', 'localhost:5000/x'),
-        tag: fc.constantFrom('taskrun-u.att', `sha256-${hex}.sig`),
-        layer: digest,
-        signature: fc.option(digest, { nil: undefined }),
-      },
-      { noNullPrototype: true },
-    );
-    fc.assert(
-      fc.property(spot, fc.constantFrom('', 'oci:/a b:c/d:', 'oci:.chainsmith/layout:'), (there, prefix) => {
-        assert.deepEqual(spotOf(addressOf(there, prefix), prefix), there);
-      }),
-    );
-  });
-
-  it('shows registry, repository, tag and layer', () => {
-    const layer = parseSha256(hex);
-
-    assert.equal(addressOf({ repository: 'r:5/a', tag: 't.att', layer, signature: undefined }, ''), `r:5/a:t.att@sha256:${hex}`);
-    assert.equal(addressOf({ repository: '', tag: 't.att', layer, signature: layer }, 'oci:d:'), `oci:d:t.att@sha256:${hex}#${hex}`);
-  });
-
-  for (const address of ['', 'r/a:t', `r/a:t@sha256:${hex}x`, `oci:other:r/a b:t@sha256:${hex}`]) {
-    it(`refuses "${address}"`, () => assert.throws(() => spotOf(address, ''), { code: 'store.oci.address' }));
-  }
-
-  it('refuses a place in another folder', () => {
-    assert.throws(() => spotOf(`oci:one:r/a:t@sha256:${hex}`, 'oci:two:'), { code: 'store.oci.address' });
-  });
 });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { TerminalError } from '../../errors.ts';
-import type { Image } from '../../model/artifact.ts';
 import { base64Of, bytesOfBase64 } from '../../model/base64.ts';
-import { parseSha256, sha256Of, type Sha256 } from '../../model/digest.ts';
+import { logBundleOf, timestampTextOf } from '../../model/cosign-annotations.ts';
+import { sha256Of, type Sha256 } from '../../model/digest.ts';
 import type { Envelope } from '../../model/envelope.ts';
-import { jsonOf } from './answer.ts';
+import type { Logged } from '../../model/evidence.ts';
 import type { Material } from '../../model/receipt.ts';
-import type { Manifest } from './repository.ts';
+import { jsonOf } from './answer.ts';
+import { manifestType, type Manifest } from './repository.ts';
 
 /** The two kinds of envelope, as cosign files them: one tag for each, one layer for every envelope (sigstore-wire 3.1). */
 export const filings = {
@@ -23,7 +24,6 @@ export const annotationKeys = {
   predicateType: 'predicateType',
 } as const;
 
-const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const configType = 'application/vnd.oci.image.config.v1+json';
 
 /** cosign refuses to read more (sigstore-wire 3.1). */
@@ -59,9 +59,10 @@ export function contentOf(envelope: Envelope): Uint8Array {
  * The layer of an envelope (chains-controller 5.3.3, 5.3.4). Certificate and chain are there even when empty, as Chains writes them.
  * `predicateType` is what cosign 2 and later add; Chains does not, and nobody minds either.
  */
-export function layerOf(envelope: Envelope): Layer {
+export function layerOf(envelope: Logged): Layer {
   const { kind, signature, certificate, chain, filing } = envelope;
   const content = contentOf(envelope);
+  const { logBundle, timestamp } = evidenceTextsOf(envelope);
   return {
     mediaType: filings[kind].mediaType,
     size: content.length,
@@ -71,8 +72,18 @@ export function layerOf(envelope: Envelope): Layer {
       [annotationKeys.certificate]: certificate,
       [annotationKeys.chain]: chain,
       ...(kind === 'dsse' && filing.predicateType !== undefined && { [annotationKeys.predicateType]: filing.predicateType }),
+      ...(logBundle !== undefined && { [annotationKeys.logBundle]: logBundle }),
+      ...(timestamp !== undefined && { [annotationKeys.timestamp]: timestamp }),
     },
   };
+}
+
+/** One of each is all that there is room for: of a log that gave a promise (a Rekor 2 gives none), and over what verifiers look at (sigstore-wire 3.1). */
+function evidenceTextsOf({ kind, evidence }: Logged): { readonly logBundle: string | undefined; readonly timestamp: string | undefined } {
+  const over = kind === 'raw' ? 'signature' : 'body';
+  const stamped = evidence.timestamps.find((timestamp) => timestamp.over === over);
+  const logBundle = evidence.entries.map(logBundleOf).find((text) => text !== undefined);
+  return { logBundle, timestamp: stamped && timestampTextOf(stamped.response) };
 }
 
 /**
@@ -119,9 +130,30 @@ export interface Next {
   readonly config: Uint8Array;
 }
 
-/** The manifest with one more layer, or a new one. Media types and layers of an existing one stay. Throws `oci.tag-full`. */
-export function appended(current: TagManifest | undefined, layer: Layer, where: string): Next {
-  const layers = [...(current?.layers ?? []), layer];
+/**
+ * The manifest with this layer too, or a new one; undefined when it is there with everything that stands beside it. Media types and layers of an
+ * existing manifest stay; annotations that the layer lacks are added (it may have been stored before it was logged). Throws `oci.tag-full`.
+ */
+export function withLayer(current: TagManifest | undefined, layer: Layer, where: string): Next | undefined {
+  const old = current?.layers.find((other) => isSame(other, layer));
+  if (current === undefined || old === undefined) return manifestWith(current, [...(current?.layers ?? []), layer], where);
+  const fuller = completed(old, layer);
+  return (
+    fuller &&
+    manifestWith(
+      current,
+      current.layers.map((other) => (other === old ? fuller : other)),
+      where,
+    )
+  );
+}
+
+function completed(old: Layer, { annotations = {} }: Layer): Layer | undefined {
+  const missing = Object.entries(annotations).filter(([key, text]) => text !== '' && (old.annotations?.[key] ?? '') === '');
+  return missing.length === 0 ? undefined : { ...old, annotations: { ...old.annotations, ...Object.fromEntries(missing) } };
+}
+
+function manifestWith(current: TagManifest | undefined, layers: readonly Layer[], where: string): Next {
   if (layers.length > maxLayers) {
     throw new TerminalError('oci.tag-full', `Cannot add to "${where}": it has ${maxLayers} layers, and cosign reads no more`, {
       fix: 'remove attestations or signatures that nobody needs from this tag',
@@ -151,43 +183,4 @@ function configOf(layers: readonly Layer[]): Uint8Array {
     config: {},
   };
   return Buffer.from(JSON.stringify(config));
-}
-
-/** Where one layer rests. `signature`, for image signatures only: SHA-256 of the raw signature, as several may have the same content. */
-export interface Spot {
-  /** Empty text in a layout folder for what belongs to no image. */
-  readonly repository: string;
-  readonly tag: string;
-  readonly layer: Sha256;
-  readonly signature: Sha256 | undefined;
-}
-
-/** `registry/repository:sha256-<hex>.att@sha256:<layer>`, of an image signature with `#<sha256 of the signature>` behind it. */
-export function addressOf(spot: Spot, prefix: string): string {
-  const reference = spot.repository === '' ? spot.tag : `${spot.repository}:${spot.tag}`;
-  return `${prefix}${reference}@sha256:${spot.layer}${spot.signature === undefined ? '' : `#${spot.signature}`}`;
-}
-
-/** The other way round. Throws `store.oci.address`, also for a place in another layout folder. */
-export function spotOf(address: string, prefix: string): Spot {
-  const match = address.startsWith(prefix)
-    ? /^(?:([^\s]+):)?(\w[\w.-]{0,127})@sha256:([0-9a-f]{64})(?:#([0-9a-f]{64}))?$/.exec(address.slice(prefix.length))
-    : null;
-  if (!match) {
-    throw new TerminalError('store.oci.address', `Cannot find "${address.slice(0, 300)}": it is no place of this store`, {
-      fix: 'read it with the storage.oci settings that it was stored with',
-    });
-  }
-  const [, repository = '', tag = '', layer = '', signature] = match;
-  return { repository, tag, layer: parseSha256(layer), signature: signature === undefined ? undefined : parseSha256(signature) };
-}
-
-export function spotFor(image: Image | undefined, envelope: Envelope, repository: string): Spot {
-  const { kind, filing, signature } = envelope;
-  return {
-    repository,
-    tag: image === undefined ? `${filing.shortKey}${filings[kind].suffix}` : tagOf(image.digest, kind),
-    layer: sha256Of(contentOf(envelope)),
-    signature: kind === 'raw' ? sha256Of(signature) : undefined,
-  };
 }

@@ -1,107 +1,35 @@
-import { X509Certificate } from 'node:crypto';
-import { CodedError } from '../../errors.ts';
-import { base64Of } from '../../model/base64.ts';
-import { entryOfLogBundle, responseOfTimestampText } from '../../model/cosign-annotations.ts';
-import { sha256Of } from '../../model/digest.ts';
-import { openEnvelope, paeOf, payloadTypes } from '../../model/dsse.ts';
-import type { Envelope } from '../../model/envelope.ts';
-import type { Evidence, Logged } from '../../model/evidence.ts';
-import { isSignedBy, parsePublicKey, publicKeyOf } from '../../model/public-key.ts';
+import { payloadTypes } from '../../model/dsse.ts';
+import type { Logged } from '../../model/evidence.ts';
 import type { Context } from '../../observe/context.ts';
 import type { Wanted } from '../store.ts';
-import { filings, materialOf, parseTagManifest, signatureBytesIn, tagOf, type Layer } from './cosign.ts';
+import { findBundle } from './find-bundle.ts';
+import { findTagged } from './find-tagged.ts';
+import type { OciOptions } from './options.ts';
+import { routesOf } from './put.ts';
 import type { Repository } from './repository.ts';
 
-/** What a DSSE envelope has beside its payload: type, key id and signature (RSA 4096 is 684 characters), with room for white space. */
-const maxFramingBytes = 4_096;
-
-/** The newest envelope at the first image's tag that is over exactly this payload and by a signer of ours; undefined when there is none. */
-export async function findEnvelope(wanted: Wanted, repository: Repository, ctx: Context): Promise<Logged | undefined> {
-  const { filing, payload } = wanted;
+/**
+ * An envelope as `Wanted` describes it, at the first image. With bundles in use both layouts are looked at: the layout may have changed, and one
+ * signature is enough for both (P3). Undefined when there is none.
+ */
+export async function findEnvelope(
+  wanted: Wanted,
+  repository: Repository,
+  layout: OciOptions['layout'],
+  ctx: Context,
+): Promise<Logged | undefined> {
+  const { payload, filing } = wanted;
   const kind = payload.payloadType === payloadTypes.simpleSigning ? 'raw' : 'dsse';
   const [image] = filing.images;
-  const tag = image === undefined ? `${filing.shortKey}${filings[kind].suffix}` : tagOf(image.digest, kind);
-  const manifest = await repository.manifest(tag, ctx);
-  if (manifest === undefined) return undefined;
-  for (const layer of parseTagManifest(manifest, tag).layers.toReversed()) {
-    const parts = kind === 'raw' ? rawIn(layer, wanted) : await dsseIn(layer, wanted, repository, ctx);
-    const { certificate, chain } = materialOf(layer);
-    const publicKey = parts && (await signatoryOf(certificate, parts, wanted));
-    if (parts === undefined || publicKey === undefined) continue;
-    const { signature, body } = parts;
-    const { payloadType } = payload;
-    const envelope = { kind, payloadType, payload: payload.bytes, signature, body, publicKey, certificate, chain, filing } as const;
-    return { ...envelope, evidence: evidenceIn(layer, kind, ctx) };
-  }
-  return undefined;
+  const routes = routesOf(kind, payload.predicateType, layout === 'tags' ? 'tags' : 'both');
+  const tagged = routes.includes('tags') || image === undefined ? await findTagged(wanted, kind, repository, ctx) : undefined;
+  const bundled = routes.includes('referrers') && image !== undefined ? await findBundle(wanted, image, repository, ctx) : undefined;
+  return bundled === undefined || tagged === undefined ? (bundled ?? tagged) : together(bundled, tagged);
 }
 
-interface Parts extends Pick<Envelope, 'signature' | 'body'> {
-  /** What the signature must cover. */
-  readonly signed: Uint8Array;
-}
-
-/** The key that signed, if it did and is ours: that of the certificate, or else the one that was named. */
-async function signatoryOf(certificate: string, { signed, signature }: Parts, wanted: Wanted): Promise<string | undefined> {
-  const publicKey = certificate === '' ? wanted.publicKey : keyOfCertificate(certificate);
-  if (publicKey === undefined || !isSignedBy(parsePublicKey(publicKey), signed, signature)) return undefined;
-  return (await wanted.owns({ publicKey, certificate })) ? publicKey : undefined;
-}
-
-/** Others write to the tag, too: a certificate that is none, or of a key that we do not know, is not ours. */
-function keyOfCertificate(pem: string): string | undefined {
-  try {
-    return publicKeyOf(new X509Certificate(pem).publicKey).pem;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The layer's content is the payload, so its digest says enough. */
-function rawIn(layer: Layer, { payload }: Wanted): Parts | undefined {
-  if (layer.digest !== `sha256:${sha256Of(payload.bytes)}`) return undefined;
-  const signature = signatureBytesIn(layer);
-  return signature && { signature, body: signature, signed: payload.bytes };
-}
-
-/** Most layers are ruled out by their size, so few blobs are fetched of a tag with many. */
-async function dsseIn(layer: Layer, { payload }: Wanted, repository: Repository, ctx: Context): Promise<Parts | undefined> {
-  const framing = layer.size - base64Of(payload.bytes).length;
-  if (layer.mediaType !== filings.dsse.mediaType || framing < 0 || framing > maxFramingBytes) return undefined;
-  const body = await repository.blob(layer, ctx);
-  if (body === undefined) return undefined;
-  const envelope = opened(body);
-  const [first] = envelope?.signatures ?? [];
-  if (envelope === undefined || first === undefined || envelope.signatures.length !== 1) return undefined;
-  if (envelope.payloadType !== payload.payloadType || Buffer.compare(envelope.payload, payload.bytes) !== 0) return undefined;
-  return { signature: first.signature, body, signed: paeOf(envelope.payloadType, envelope.payload) };
-}
-
-/** Others write to the tag, too: what is no envelope is not ours. */
-function opened(body: Uint8Array): ReturnType<typeof openEnvelope> | undefined {
-  try {
-    return openEnvelope(body);
-  } catch {
-    return undefined;
-  }
-}
-
-/** What cannot be read is told and left out: the envelope is good without it, and can be logged again. */
-function evidenceIn(layer: Layer, kind: Envelope['kind'], ctx: Context): Evidence {
-  const { logBundle, timestamp } = materialOf(layer);
-  const read = <T>(text: string, parse: (text: string, where: string) => T): readonly T[] => {
-    if (text === '') return [];
-    try {
-      return [parse(text, layer.digest)];
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      ctx.logger.warn({ store: 'oci', layer: layer.digest, err: error }, 'annotation left out');
-      return [];
-    }
-  };
-  const over = kind === 'raw' ? 'signature' : 'body';
-  return {
-    entries: read(logBundle, entryOfLogBundle),
-    timestamps: read(timestamp, responseOfTimestampText).map((response) => ({ authority: '', over, response })),
-  };
+/** A bundle has proofs and no chain, a tag a chain and no proofs. */
+function together(bundled: Logged, tagged: Logged): Logged {
+  if (Buffer.compare(bundled.signature, tagged.signature) !== 0) return bundled;
+  const entries = bundled.evidence.entries.length > 0 ? bundled.evidence.entries : tagged.evidence.entries;
+  return { ...tagged, evidence: { entries, timestamps: [...bundled.evidence.timestamps, ...tagged.evidence.timestamps] } };
 }
