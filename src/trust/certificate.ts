@@ -1,7 +1,7 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
 import { base64Of } from '../model/base64.ts';
-import { childrenOf, contextTag, derOf, expectTag, oidOf, partsOf, readDer, tags, type Der } from './der.ts';
+import { childrenOf, contextTag, derOf, expectTag, oidOf, partsOf, readDer, recoded, tags, type Der } from './der.ts';
 import { findPath, linkOf } from './path.ts';
 import { parseSctList, signedBytesOf } from './sct.ts';
 import { isSame, isSignatureOf } from './signature.ts';
@@ -97,7 +97,7 @@ export function countScts(leaf: X509Certificate, issuer: X509Certificate, root: 
   const issuerKeyHash = createHash('sha256').update(partsOfCertificate(issuer).spki).digest();
   const precertificate = { issuerKeyHash, signed: withoutExtension(parts, extension.der) };
   const found = new Set<string>();
-  for (const sct of parseSctList(extension.value)) {
+  for (const sct of recoded('trust.sct', () => parseSctList(extension.value))) {
     const known = root.ctLogs.filter(({ logId }) => isSame(logId, sct.logId));
     const bytes = signedBytesOf(sct, precertificate);
     const signer = known.filter(({ publicKey }) => isSignatureOf(publicKey, bytes, sct.signature, sct.digest));

@@ -129,6 +129,16 @@ export function derOf(tag: number, ...parts: readonly Uint8Array[]): Uint8Array 
   return Buffer.concat([Uint8Array.from(head), ...parts]);
 }
 
+/** Gives what cannot be read the code of the place where it stands. */
+export function recoded<T>(code: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof TerminalError) || error.code !== 'trust.der') throw error;
+    throw new TerminalError(code, error.message, { cause: error });
+  }
+}
+
 function valueAt(bytes: Uint8Array, at: number, what: string): Der {
   const [tag, first] = bytes.subarray(at, at + 2);
   if (tag === undefined || first === undefined) throw wrong(what, 'it is cut off');

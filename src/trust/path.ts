@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
+import { recoded } from './der.ts';
 import { isSame } from './signature.ts';
 import { isWithin, type TrustedAuthority } from './trusted-root.ts';
 import { authorityOf, extensionIds, mayUse, partsOfCertificate, purposes, purposesOf, shownName, type CertificateParts } from './x509.ts';
@@ -43,6 +44,10 @@ const maxSignatures = 100;
  * critical is refused. Throws `<code>-expired`, `-untrusted`, `-purpose`, `-malformed`.
  */
 export function findPath(question: PathQuestion): Path {
+  return recoded(`${question.code}-malformed`, () => find(question));
+}
+
+function find(question: PathQuestion): Path {
   const { leaf, intermediates, authorities, at, code, purpose } = question;
   const refuse = (what: string, reason: string) =>
     new TerminalError(`${code}-${what}`, `Cannot trust the certificate of "${shownName(leaf.certificate)}": ${reason}`);

@@ -32,6 +32,8 @@ export interface TimestampSigner {
 
 const maxBytes = 64 * 1024;
 const what = 'the timestamp';
+/** `[0]`, primitive: a subject key id. */
+const keyIdTag = 0x80;
 const ids = { signedData: '1.2.840.113549.1.7.2', timestampInfo: '1.2.840.113549.1.9.16.1.4' } as const;
 
 const digests: Readonly<Record<string, Digest>> = {
@@ -86,7 +88,8 @@ function read(response: Uint8Array): TimestampResponse {
   const [type, wrapped] = partsOf(token, tags.sequence, what);
   expectId(type, ids.signedData);
   const [signedData] = partsOf(wrapped, contextTag(0), what);
-  const [, , content, ...optional] = partsOf(signedData, tags.sequence, what);
+  const [version, listed, content, ...optional] = partsOf(signedData, tags.sequence, what);
+  if (smallIntegerOf(version, what) !== 3) throw malformed('its signed data is not of version 3');
   const [contentType, octets] = partsOf(content, tags.sequence, what);
   expectId(contentType, ids.timestampInfo);
   const encoded = expectTag(partsOf(octets, contextTag(0), what)[0], tags.octetString, what).value;
@@ -97,7 +100,7 @@ function read(response: Uint8Array): TimestampResponse {
     ...readInfo(encoded),
     info: encoded,
     certificates: certificates === undefined ? [] : childrenOf(certificates, what).map(({ raw }) => raw),
-    signer: readSigner(signers[0]),
+    signer: readSigner(signers[0], partsOf(listed, tags.set, what).map(digestIn)),
   };
 }
 
@@ -121,8 +124,12 @@ function readInfo(encoded: Uint8Array): Pick<TimestampResponse, 'time' | 'nonce'
 }
 
 /** SignerInfo (RFC 5652 5.3). */
-function readSigner(signer: Der | undefined): TimestampSigner {
-  const [, id, digestAlgorithm, attributes, signatureAlgorithm, signature] = partsOf(signer, tags.sequence, what);
+function readSigner(signer: Der | undefined, listed: readonly Digest[]): TimestampSigner {
+  const [version, id, digestAlgorithm, attributes, signatureAlgorithm, signature] = partsOf(signer, tags.sequence, what);
+  // Who names the key writes version 3, who names the certificate version 1.
+  if (smallIntegerOf(version, what) !== (id?.tag === keyIdTag ? 3 : 1)) throw malformed('its signer is of another version than it looks');
+  const digest = digestIn(digestAlgorithm);
+  if (!listed.includes(digest)) throw malformed('it does not list the digest of its signer');
   const list = partsOf(attributes, contextTag(0), what);
   const oid = oidOf(partsOf(signatureAlgorithm, tags.sequence, what)[0], what);
   const algorithm = signatures[oid];
@@ -132,7 +139,7 @@ function readSigner(signer: Der | undefined): TimestampSigner {
   signed[0] = tags.set;
   return {
     id: readId(id),
-    digest: digestIn(digestAlgorithm),
+    digest,
     signed,
     attributes: readAttributes(list),
     signatureDigest: algorithm.digest,
@@ -142,7 +149,7 @@ function readSigner(signer: Der | undefined): TimestampSigner {
 }
 
 function readId(id: Der | undefined): TimestampSigner['id'] {
-  if (id?.tag === 0x80) return { keyId: id.value };
+  if (id?.tag === keyIdTag) return { keyId: id.value };
   const [issuer, serial] = partsOf(id, tags.sequence, what);
   return { issuer: expectTag(issuer, tags.sequence, what).raw, serial: expectTag(serial, tags.integer, what).value };
 }

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
-import { expectTag, oidOf, partsOf, readDer, tags, type Der } from './der.ts';
+import { expectTag, oidOf, partsOf, readDer, recoded, tags, type Der } from './der.ts';
 import { findPath, linkOf, type Link } from './path.ts';
 import { isSame, isSignatureOf } from './signature.ts';
 import { digestIn, malformed, parseTimestamp, type TimestampResponse } from './timestamp-response.ts';
@@ -13,6 +13,10 @@ import { authorityOf, extensionIds } from './x509.ts';
  * authority whose leaf `root` lists has no other. Throws `trust.timestamp-*`.
  */
 export function checkTimestamp(response: Uint8Array, over: Uint8Array, root: TrustedRoot): Date {
+  return recoded('trust.timestamp-malformed', () => check(response, over, root));
+}
+
+function check(response: Uint8Array, over: Uint8Array, root: TrustedRoot): Date {
   const timestamp = parseTimestamp(response);
   const { imprint, time } = timestamp;
   if (!isSame(createHash(imprint.digest).update(over).digest(), imprint.value)) throw refused('imprint', 'it is over other bytes');
