@@ -5,7 +5,7 @@ import { TerminalError, TransientError } from '../../errors.ts';
 import { retryAfterMs, send, shownUrl, type Answer, type Call } from '../../http/http.ts';
 import type { Context } from '../../observe/context.ts';
 import type { Access } from './access.ts';
-import { trouble, troubleOf } from './failure.ts';
+import { trouble, troubleOf, type Trouble } from './failure.ts';
 import type { Place } from './key.ts';
 
 /** One request to a Vault or OpenBao. */
@@ -92,13 +92,18 @@ export function vaultAddress({ auth, ambient }: Access, scheme: string): string 
 export function goodBody<Schema extends z.ZodType>(said: Said, schema: Schema, place: Place): z.output<Schema> {
   const shown = `${said.status}${said.reason === '' ? '' : ` "${said.reason}"`}`;
   if (said.status >= 300) {
-    // 412, 472, 473: a replica that is behind, or that may not answer (Vault API, status codes).
-    const kind = [412, 472, 473].includes(said.status) ? 'unavailable' : (troubleOf(said.status) ?? 'rejected');
-    throw trouble(kind, place, shown, said.retryAfterMs);
+    throw trouble(vaultTroubleOf(said) ?? 'rejected', place, shown, said.retryAfterMs);
   }
   const parsed = schema.safeParse(said.body);
   if (parsed.success) return parsed.data;
   throw trouble('nonsense', place, `${said.status} without ${parsed.error.issues[0]?.path.join('.') ?? 'content'}`);
+}
+
+/** As `troubleOf`. Undefined for what blames the request, as a status 500 with a reason does: an engine's own errors come like that. */
+export function vaultTroubleOf({ status, reason }: Said): Trouble | undefined {
+  // A replica that is behind, or that may not answer (Vault API, status codes).
+  if ([412, 472, 473].includes(status)) return 'unavailable';
+  return status === 500 && reason !== '' ? undefined : troubleOf(status);
 }
 
 const Errors = z.object({ errors: z.array(z.string()).min(1) });

@@ -4,9 +4,9 @@ import { TerminalError, TransientError, type CodedError } from '../../errors.ts'
 import type { Context } from '../../observe/context.ts';
 import { fetchJwtSvid } from '../spiffe.ts';
 import type { Access } from './access.ts';
-import { trouble, troubleOf } from './failure.ts';
+import { trouble } from './failure.ts';
 import type { Place } from './key.ts';
-import type { Said, VaultApi } from './vault-api.ts';
+import { vaultTroubleOf, type Said, type VaultApi } from './vault-api.ts';
 
 /** A token, and for how long: `ttlMs` is Infinity for one that does not end, or of which that is not known. */
 export interface Lease {
@@ -87,7 +87,7 @@ function login(place: Place, path: string, bodyOf: (ctx: Context) => Promise<Rea
 }
 
 function loginFailure(said: Said, path: string, place: Place): CodedError {
-  const kind = troubleOf(said.status);
+  const kind = vaultTroubleOf(said);
   const shown = `login at ${path}: ${said.status}${said.reason === '' ? '' : ` "${said.reason}"`}`;
   if (kind === 'busy' || kind === 'unavailable') return trouble(kind, place, shown, said.retryAfterMs);
   if (said.status < 300) return trouble('nonsense', place, shown);

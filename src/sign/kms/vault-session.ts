@@ -80,8 +80,8 @@ export class VaultSession implements AsyncDisposable {
     const held = this.#held;
     const now = Date.now();
     if (held === undefined || now >= held.endsAt || (await this.#source.hasChanged())) return await this.#acquire(ctx);
-    // Somebody was quicker.
-    if (now < held.renewAt) return held;
+    // Somebody was quicker, or a timer of ours too early by a rounding.
+    if (now < held.renewAt) return this.#keep(held);
     return this.#keep(await this.#renewed(held, now, ctx));
   }
 
@@ -123,7 +123,7 @@ export class VaultSession implements AsyncDisposable {
     clearTimeout(this.#timer);
     if (!this.#source.isLogin && held.isRenewable && Number.isFinite(held.renewAt) && !this.#stop.signal.aborted) {
       // A timer takes at most 2^31 - 1 ms.
-      const waitMs = Math.min(Math.max(held.renewAt - Date.now(), againMs), 2 ** 31 - 1);
+      const waitMs = Math.min(Math.max(held.renewAt - Date.now(), 50), 2 ** 31 - 1);
       this.#timer = setTimeout(() => void this.#refreshed().catch(() => undefined), waitMs).unref();
     }
     return held;
