@@ -13,8 +13,8 @@ as underscores: \`${variableOf('artifacts.taskrun.format')}\`. \`chainsmith conf
 A wrong value refuses the whole configuration, with every error at once; the last good one stays. An unknown key warns. A bool that is neither
 true nor false is ignored with a warning. Relative paths start at the working directory.
 
-Every key of Tekton Chains is known. What Chainsmith does not do yet is refused, with a message, rather than passed over in silence: such keys are
-marked "later" and accepted at their default only. Keys marked "no effect" are accepted with a warning.
+Every key of Tekton Chains is known. A value that asks for what only a later version does is refused, with a message, rather than
+passed over in silence; such values are marked "later". Keys marked "no effect" are accepted with a warning.
 `;
 
 const sections: readonly { readonly title: string; readonly prefixes: readonly string[] }[] = [
@@ -54,7 +54,6 @@ function lineOf(name: KeyName): string {
 
 function notice(name: KeyName): string {
   const { status, why } = rowOf(name);
-  if (status === 'not yet') return '. **Later**: only the default is accepted';
   return status === 'no effect' ? `. **No effect**: ${why ?? 'nothing reads it'}` : '';
 }
 

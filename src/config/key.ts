@@ -12,11 +12,8 @@ export interface Key<T = unknown> {
   readonly doc: string;
   /** `Chains`: a key of Tekton Chains with its meaning (chains-controller 2.1). `Chainsmith`: ours. */
   readonly from: 'Chains' | 'Chainsmith';
-  /**
-   * `not yet`: accepted at the default, which changes nothing; any other value is refused, because it asks for what only a later version does.
-   * `no effect`: accepted, and warned about when set to another value than the default; `why` says why.
-   */
-  readonly status: 'used' | 'not yet' | 'no effect';
+  /** `no effect`: accepted, and warned about when set to another value than the default; `why` says why. */
+  readonly status: 'used' | 'no effect';
   readonly why?: string;
   /** `all`: the value is never shown. `url`: user, password and query of the URL are never shown. */
   readonly secret?: 'all' | 'url';

@@ -76,9 +76,6 @@ function outcomeOf(name: KeyName, layers: readonly Layer[]): Outcome {
       continue;
     }
     const isChanged = !isDeepStrictEqual(parsed.value, fallback);
-    if (isChanged && row.status === 'not yet') {
-      return refused('what it asks for comes with a later version', row.default === '' ? 'leave it out' : `allowed: ${row.default}`);
-    }
     if (isChanged && row.status === 'no effect') warnings.push(finding(`it has no effect: ${row.why ?? 'nothing reads it'}`));
     if (parsed.warning !== undefined) warnings.push(finding(parsed.warning));
     return { setting: setting(text, layer.name), value: parsed.value, problem: undefined, warnings };
