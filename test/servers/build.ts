@@ -7,7 +7,7 @@ async function buildAll(): Promise<void> {
     const { file, builtMs } = await obtainTool(name);
     const megabytes = Math.round((await stat(file)).size / 1e6);
     const how = builtMs === undefined ? 'there' : `built in ${Math.round(builtMs / 1000)} s`;
-    process.stdout.write(`${name.padEnd(16)} ${String(megabytes).padStart(4)} MB  ${how.padEnd(16)} ${file}\n`);
+    process.stdout.write(`${name.padEnd(20)} ${String(megabytes).padStart(4)} MB  ${how.padEnd(16)} ${file}\n`);
   }
 }
 
