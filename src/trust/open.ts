@@ -39,13 +39,13 @@ const mirrorLifeMs = 6 * 60 * 60 * 1000;
 export async function openTrust(options: TrustOptions, ctx: Context): Promise<OpenTrust> {
   const { file, tuf, services } = options;
   if (file !== undefined) return await fromFile(file);
-  if (tuf === undefined && services === undefined) return nothing;
+  const asked = services === undefined ? [] : urlsOf(services);
+  if (tuf === undefined && asked.length === 0) return nothing;
   const ca = options.caFile === undefined ? undefined : await readCa(options.caFile);
   const dispatcher = openOutward({ ...(ca !== undefined && { ca }), ...(options.proxy && { proxy: options.proxy }), connections: 8 });
   try {
     if (tuf !== undefined) return await fromMirror(tuf, dispatcher, ctx);
-    const root = await askServices(services ?? { rekor: [], timestamps: [] }, dispatcher, ctx);
-    return { root, origin: saidBy(services), json: trustedRootJsonOf(root), roles: [], isCurrent: async () => await Promise.resolve(true) };
+    return await fromServices(services ?? { rekor: [], timestamps: [] }, dispatcher, ctx);
   } finally {
     await dispatcher.close();
   }
@@ -53,7 +53,7 @@ export async function openTrust(options: TrustOptions, ctx: Context): Promise<Op
 
 const nothing: OpenTrust = {
   root: emptyRoot,
-  origin: 'nothing: no trusted root is configured',
+  origin: 'nothing: no trusted root is configured, and no service that could be asked',
   json: trustedRootJsonOf(emptyRoot),
   roles: [],
   isCurrent: async () => await Promise.resolve(true),
@@ -109,10 +109,20 @@ async function readCa(file: string): Promise<string> {
   throw new TerminalError('trust.ca-file', `Cannot read CA file "${file}": it has no certificate`, { fix });
 }
 
-function saidBy(services: AskedServices | undefined): string {
-  const { rekor = [], fulcio, timestamps = [] } = services ?? {};
-  const urls = [...rekor, ...(fulcio === undefined ? [] : [fulcio]), ...timestamps].map(shownUrl);
-  return `what ${urls.length === 0 ? 'no service says' : `${urls.join(', ')} said of themselves when asked`} (trust on first use)`;
+async function fromServices(services: AskedServices, dispatcher: ReturnType<typeof openOutward>, ctx: Context): Promise<OpenTrust> {
+  const root = await askServices(services, dispatcher, ctx);
+  const urls = urlsOf(services).map(shownUrl).join(', ');
+  return {
+    root,
+    origin: `what ${urls} said of themselves when asked (trust on first use)`,
+    json: trustedRootJsonOf(root),
+    roles: [],
+    isCurrent: async () => await Promise.resolve(true),
+  };
+}
+
+function urlsOf({ rekor, fulcio, timestamps }: AskedServices): readonly string[] {
+  return [...rekor, ...(fulcio === undefined ? [] : [fulcio]), ...timestamps];
 }
 
 function reasonOf(error: unknown): string {

@@ -112,7 +112,7 @@ async function seededCache(mirror: string, { root, cache }: TufOptions): Promise
   const file = path.join(dir, 'root.json');
   try {
     await mkdir(path.join(dir, 'targets'), { recursive: true });
-    if (!(await isMetadata(file))) await writeFile(file, first);
+    if ((await roleIn(file)) === undefined) await writeFile(file, first);
     await access(file);
   } catch (error) {
     throw new TerminalError('trust.cache', `Cannot keep trust in "${dir}": ${reasonOf(error)}`, {
@@ -125,13 +125,13 @@ async function seededCache(mirror: string, { root, cache }: TufOptions): Promise
 
 async function firstRoot(mirror: string, root: string | undefined): Promise<Uint8Array> {
   if (root !== undefined) {
-    try {
-      return await readFile(root);
-    } catch (error) {
-      throw new TerminalError('trust.tuf-root', `Cannot read the first root of ${shownUrl(mirror)} in "${root}": ${reasonOf(error)}`, {
-        cause: error,
-      });
-    }
+    const refuse = (reason: string, cause?: unknown) =>
+      new TerminalError('trust.tuf-root', `Cannot read the first root of ${shownUrl(mirror)} in "${root}": ${reason}`, { cause });
+    const bytes = await readFile(root).catch((error: unknown) => {
+      throw refuse(reasonOf(error), error);
+    });
+    if (roleOf(bytes) === undefined) throw refuse('it is no root.json of TUF');
+    return bytes;
   }
   const seed = seeds()[mirror];
   if (seed !== undefined) return Buffer.from(seed['root.json'], 'base64');
@@ -148,13 +148,13 @@ function seeds(): z.output<typeof Seeds> {
 
 const Metadata = z.object({ signed: z.object({ version: z.number(), expires: z.coerce.date() }) });
 
-async function isMetadata(file: string): Promise<boolean> {
-  return (await roleIn(file)) !== undefined;
+async function roleIn(file: string): Promise<Omit<TufRole, 'role'> | undefined> {
+  return await readFile(file).then(roleOf, () => undefined);
 }
 
-async function roleIn(file: string): Promise<Omit<TufRole, 'role'> | undefined> {
+function roleOf(metadata: Uint8Array): Omit<TufRole, 'role'> | undefined {
   try {
-    return Metadata.parse(JSON.parse(await readFile(file, 'utf8'))).signed;
+    return Metadata.parse(JSON.parse(Buffer.from(metadata).toString('utf8'))).signed;
   } catch {
     return undefined;
   }
