@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Updater } from 'tuf-js';
 import type { Dispatcher } from 'undici';
@@ -133,7 +132,7 @@ async function firstRoot(mirror: string, root: string | undefined): Promise<Uint
     if (roleOf(bytes) === undefined) throw refuse('it is no root.json of TUF');
     return bytes;
   }
-  const seed = seeds()[mirror];
+  const seed = (await seeds())[mirror];
   if (seed !== undefined) return Buffer.from(seed['root.json'], 'base64');
   throw new TerminalError('trust.tuf-root', `Cannot trust the TUF mirror ${shownUrl(mirror)}: its first root is not known`, {
     fix: 'name the file with its root.json, which you got on another way than from the mirror, in trust.tuf-root',
@@ -142,8 +141,10 @@ async function firstRoot(mirror: string, root: string | undefined): Promise<Uint
 
 const Seeds = z.record(z.string(), z.object({ 'root.json': z.string() }));
 
-function seeds(): z.output<typeof Seeds> {
-  return Seeds.parse(createRequire(import.meta.url)('@sigstore/tuf/seeds.json'));
+/** Loaded when it is needed: it carries targets, too. */
+async function seeds(): Promise<z.output<typeof Seeds>> {
+  const { default: all } = await import('@sigstore/tuf/seeds.json', { with: { type: 'json' } });
+  return Seeds.parse(all);
 }
 
 const Metadata = z.object({ signed: z.object({ version: z.number(), expires: z.coerce.date() }) });

@@ -36,7 +36,7 @@ export function paperLog(version: 1 | 2, kind: keyof typeof keyKinds = 'P-256'):
 }
 
 /** Digest that goes with a key when the log signs. */
-export function signWith(key: KeyObject, bytes: Uint8Array): Uint8Array {
+function signWith(key: KeyObject, bytes: Uint8Array): Uint8Array {
   const curve = key.asymmetricKeyDetails?.namedCurve;
   const digest = curve === 'secp384r1' ? 'sha384' : curve === 'secp521r1' ? 'sha512' : 'sha256';
   return sign(key.asymmetricKeyType === 'ed25519' ? null : digest, bytes, key);
