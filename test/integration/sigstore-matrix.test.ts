@@ -13,7 +13,7 @@ import { scratch, type Scratch } from '../servers/scratch.ts';
 import { startSigstore, type Sigstore } from '../servers/sigstore.ts';
 import { missing } from '../servers/tools.ts';
 import { newTaskRun, succeeded } from './cluster.ts';
-import { cellsOf, commandsFor, pageOf, type Cell, type Judged, type Log, type World } from './sigstore-matrix.ts';
+import { cellsOf, commandsFor, pageOf, type Cell, type Log, type World } from './sigstore-matrix.ts';
 
 const cli = path.join(import.meta.dirname, '../../src/cli/chainsmith.ts');
 const page = fileURLToPath(new URL('../../docs/verification.md', import.meta.url));
@@ -22,7 +22,7 @@ const reason =
   (await missing('rekor-server', 'trillian-log-server', 'trillian-log-signer')) ||
   (await missingPostgres());
 
-const judged: Judged[] = [];
+const accepted: Cell[] = [];
 
 for (const log of ['none', 'Rekor 1', 'Rekor 2'] as const) {
   describe(`what is signed with ${log === 'none' ? 'no log' : log}`, { skip: reason }, () => {
@@ -58,9 +58,9 @@ for (const log of ['none', 'Rekor 1', 'Rekor 2'] as const) {
         for (const command of commandsFor(cell, world)) {
           const args = command.args.map((arg) => (arg === 'IMAGE' ? `${repository}@${digest}` : arg));
           const outcome = await judge(command.tool, args, command.env);
-          assert.equal(outcome.code, command.accepts ? 0 : 1, `${command.tool} ${args.join(' ')}: ${outcome.stdout}\n${outcome.stderr}`);
-          judged.push({ cell, command });
+          assert.equal(outcome.code, 0, `${command.tool} ${args.join(' ')}: ${outcome.stdout}\n${outcome.stderr}`);
         }
+        accepted.push(cell);
       });
     }
   });
@@ -68,7 +68,7 @@ for (const log of ['none', 'Rekor 1', 'Rekor 2'] as const) {
 
 describe('docs/verification.md', { skip: reason }, () => {
   it('is what the judges said', async () => {
-    const text = pageOf(judged);
+    const text = pageOf(accepted);
     if (process.env['CHAINSMITH_WRITE_DOCS'] === '1') await writeFile(page, text);
 
     assert.equal(await readFile(page, 'utf8'), text, 'write it with CHAINSMITH_WRITE_DOCS=1 npm test -- sigstore-matrix');

@@ -28,21 +28,15 @@ export interface World {
   readonly issuer: string;
 }
 
-export interface Command {
+interface Command {
   readonly tool: 'cosign 2' | 'cosign 3' | 'chainsmith';
   /** What it looks at. */
   readonly what: 'signature' | 'attestation' | 'both';
-  /** Which of the layouts it reads where there are both; undefined where there is one. */
+  /** Which of the layouts it reads. */
   readonly reads: 'bundles' | 'tags';
   /** `IMAGE` stands for the image. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  readonly accepts: boolean;
-}
-
-export interface Judged {
-  readonly cell: Cell;
-  readonly command: Command;
 }
 
 export function cellsOf(log: Log): readonly Cell[] {
@@ -69,7 +63,7 @@ function cosignCommands(cell: Cell, reads: 'bundles' | 'tags', world: World): re
       const name = what === 'signature' ? ['verify'] : ['verify-attestation', '--type', 'slsaprovenance1'];
       const { flags, env } = flagsFor(cell, { reads, version, what }, world);
       const old = reads === 'tags' && cell.layout === 'both' ? ['--new-bundle-format=false'] : [];
-      return { tool: `cosign ${version}`, what, reads, args: [...name, ...flags, ...old, 'IMAGE'], env, accepts: true };
+      return { tool: `cosign ${version}`, what, reads, args: [...name, ...flags, ...old, 'IMAGE'], env };
     });
   });
 }
@@ -106,15 +100,94 @@ function oldKeyless(who: readonly string[], rest: readonly string[], isStamped: 
   };
 }
 
-function ourCommand({ signer, log }: Cell, world: World): Command {
+function ourCommand({ signer, log, layout }: Cell, world: World): Command {
   const who =
     signer === 'key' ? ['--key', world.keyFile] : ['--certificate-identity', world.identity, '--certificate-oidc-issuer', world.issuer];
-  const rest = log === 'none' ? ['--insecure-ignore-tlog'] : [];
+  const rest = log === 'none' || (log === 'Rekor 2' && layout === 'tags') ? ['--insecure-ignore-tlog'] : [];
   const args = ['verify', ...who, '--trusted-root', world.trustedRoot, ...rest, '--type', 'slsaprovenance1', 'IMAGE'];
-  return { tool: 'chainsmith', what: 'both', reads: 'bundles', args, env: {}, accepts: true };
+  return { tool: 'chainsmith', what: 'both', reads: 'bundles', args, env: {} };
 }
 
-/** docs/verification.md, from what the judges said. */
-export function pageOf(judged: readonly Judged[]): string {
-  return `${judged.length}`;
+/** What a reader puts in the place of our servers and files. */
+const placeholders: World = {
+  keys: '',
+  keyFile: 'cosign.pub',
+  trustedRoot: 'trusted_root.json',
+  logUrl: '',
+  timestampUrl: '',
+  timestampChain: 'tsa-chain.pem',
+  fulcioUrl: '',
+  caFile: 'fulcio-chain.pem',
+  logKeyFile: 'rekor.pub',
+  tokenFile: '',
+  identity: 'https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME',
+  issuer: 'ISSUER',
+};
+
+const introduction = `# How to verify
+
+<!-- Written by test/integration/sigstore-matrix.test.ts from what it ran. Change the test, not this page: CHAINSMITH_WRITE_DOCS=1 npm test -- sigstore-matrix -->
+
+Every cell below was signed by \`chainsmith attest\` with real services (Rekor 1 with Trillian, Rekor 2, Fulcio with a certificate log, a timestamp
+authority) and then judged by the commands of the section that it names: by cosign 2, by cosign 3, and by \`chainsmith verify\`. ✔ means that all of
+them accepted both the image's signature and its provenance, offline but for the registry.
+
+\`trusted_root.json\` is what \`chainsmith trust export\` writes. With keys and no log nothing in it is used, and
+\`cosign trusted-root create --out trusted_root.json\` makes an empty one, which keeps cosign from asking for that of public Sigstore.
+\`IMAGE\` is \`registry/repository@sha256:…\`.
+
+`;
+
+const layouts = ['tags', 'referrers', 'both'] as const;
+
+/** docs/verification.md, from the cells that every judge accepted. */
+export function pageOf(accepted: readonly Cell[]): string {
+  const sections = new Map<string, readonly string[]>();
+  const rows: string[] = [];
+  for (const signer of ['key', 'keyless'] as const) {
+    for (const log of ['none', 'Rekor 1', 'Rekor 2'] as const) {
+      for (const layout of layouts) {
+        const mark = (api: Cell['api']) => {
+          const isThere = accepted.some((cell) => cell.signer === signer && cell.log === log && cell.layout === layout && cell.api === api);
+          return isThere ? '✔' : '–';
+        };
+        const title = titleOf(signer, log, layout);
+        const [cell] = cellsOf(log).filter((one) => one.signer === signer && one.layout === layout);
+        if (cell) sections.set(title, commandsFor(cell, placeholders).map(lineOf));
+        const anchor = title.toLowerCase().replaceAll(',', '').replaceAll(' ', '-');
+        const stamp = cell?.isStamped === true ? 'yes' : 'no';
+        rows.push(`| ${signer} | ${log} | \`${layout}\` | ${stamp} | ${mark('yes')} | ${mark('no')} | [commands](#${anchor}) |`);
+      }
+    }
+  }
+  const head =
+    '| Signed by | Log | `storage.oci.layout` | Timestamp authority | Registry with the referrers API | Registry without | |\n|---|---|---|---|---|---|---|';
+  const parts = [...sections].map(([title, lines]) => `## ${title}\n\n${notesOf(title)}\`\`\`sh\n${lines.join('\n')}\n\`\`\`\n`);
+  return `${introduction}${head}\n${rows.join('\n')}\n\n${parts.join('\n')}`;
+}
+
+function titleOf(signer: Cell['signer'], log: Log, layout: Layout): string {
+  return `${signer === 'key' ? 'Key' : 'Keyless'}, ${log === 'none' ? 'no log' : log}, ${layout}`;
+}
+
+function notesOf(title: string): string {
+  const notes = [
+    ...(title.includes('Rekor 2, tags')
+      ? ['A tag has no room for an entry of a Rekor 2, so cosign cannot look at it there; a bundle has.']
+      : []),
+    ...(title.endsWith('both')
+      ? ['cosign looks at bundles once there is one; the commands with `--new-bundle-format=false` read the tags.']
+      : []),
+    ...(title.startsWith('Keyless') && title.endsWith('tags')
+      ? ['cosign 2 takes no trusted root for attestations in tags: it is given the certificates and keys one by one.']
+      : []),
+  ];
+  return notes.length === 0 ? '' : `${notes.join(' ')}\n\n`;
+}
+
+function lineOf({ tool, args, env }: Command): string {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value} `);
+  const program = tool === 'chainsmith' ? 'chainsmith' : 'cosign';
+  const behind = tool === 'chainsmith' ? '' : `  # ${tool}`;
+  return `${variables.join('')}${program} ${args.join(' ')}${behind}`;
 }
