@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { rename, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { connect, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 import { parsePublicKey } from '../../src/model/public-key.ts';
 import { startApiServer } from '../servers/apiserver.ts';
+import { makeCa, makeServerCertificate } from '../servers/certificates.ts';
 import { startFaultProxy } from '../servers/fault-proxy.ts';
 import { startOidcIssuer } from '../servers/oidc-issuer.ts';
 import { scratch, type Scratch } from '../servers/scratch.ts';
@@ -279,6 +283,31 @@ describe('a key in a Vault', { skip: noVault }, () => {
     );
   });
 
+  it('is reached over TLS with a CA of its own', async () => {
+    const pair = await makeServerCertificate(folder.dir, 'vault', await makeCa(folder.dir, 'ca'));
+    const identity = { cert: await readFile(pair.certFile), key: await readFile(pair.keyFile) };
+    const { hostname: host, port } = new URL(vault.url);
+    const line = createTlsServer(identity, (client) => {
+      const upstream = connect({ host, port: Number(port) });
+      client.on('error', () => upstream.destroy()).pipe(upstream);
+      upstream.on('error', () => client.destroy()).pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(line, 'listening');
+    const address = `https://127.0.0.1:${(line.address() as AddressInfo).port}`;
+    const token = await vault.token();
+    try {
+      await using signer = await openKms(options({ address, token, caFile: path.join(folder.dir, 'ca.crt') }));
+      await assertManyVerify(signer, 2);
+
+      const stranger = await failureOf(openKms(options({ address, token })));
+      const lost = await failureOf(openKms(options({ address, token, caFile: path.join(folder.dir, 'none') })));
+
+      assert.deepEqual([stranger, lost].map(short), ['http.tls later kms:hashivault:127.0.0.1:PORT', 'sign.kms-credential later']);
+    } finally {
+      line.close();
+    }
+  });
+
   describe('refuses', () => {
     it('a wrong token, and shows it nowhere', async () => {
       const token = 'hvs.wrong-token-with-a-name';
@@ -361,6 +390,11 @@ describe('a key in a Vault', { skip: noVault }, () => {
         given: { ref: 'hashivault://a/b', auth: { address: 'http://127.0.0.1:1', token: 't' } },
         want: 'sign.kms-ref never',
       },
+      {
+        name: 'a token with other characters',
+        given: { ref: 'hashivault://k', auth: { address: 'http://127.0.0.1:1', token: 'two words' } },
+        want: 'sign.kms-credential later kms:hashivault:127.0.0.1:PORT',
+      },
       { name: 'no address', given: { ref: 'hashivault://k', auth: { token: 't' } }, want: 'sign.kms-address never' },
       {
         name: 'an address without scheme',
@@ -388,6 +422,18 @@ describe('a key in a Vault', { skip: noVault }, () => {
         assert.equal(short(await failureOf(openKms(given))), want);
       });
     }
+
+    it('a reference with a password in it, and does not show it', async () => {
+      const errors = [];
+      for (const scheme of ['awskms', 'azurekms', 'gcpkms', 'hashivault'])
+        errors.push(await failureOf(openKms({ ref: `${scheme}://me:canary-pw@host/k` })));
+
+      assert.deepEqual(
+        errors.map(short),
+        errors.map(() => 'sign.kms-ref never'),
+      );
+      assertHidden(['canary-pw'], ...errors);
+    });
   });
 
   describe('behind a line with faults', () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { verify } from 'node:crypto';
+import dns from 'node:dns';
 import { writeFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import path from 'node:path';
+import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { pino } from 'pino';
 import { request } from 'undici';
@@ -17,7 +19,7 @@ import { cosign } from '../servers/cosign.ts';
 import { bodyOf, serveHttp } from '../servers/http-server.ts';
 
 /** Everything that signers said, for the search for secrets. */
-export const logged: string[] = [];
+const logged: string[] = [];
 export const ctx: Context = {
   signal: new AbortController().signal,
   logger: pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) }),
@@ -165,4 +167,19 @@ export async function startRelay(target: string): Promise<Relay> {
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The SDKs read it; what was there before comes back when this file is through, with its process. */
+export function setEnvironment(values: Readonly<Record<string, string>>): void {
+  Object.assign(process.env, values);
+}
+
+/** Names below `vault.test` are loopback, and the CA of the stand-in is one of ours. */
+export function reachAzure(caPem: string): void {
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), caPem]);
+  const plain = dns.lookup;
+  const lookup = ((name: string, ...rest: Parameters<typeof plain> extends [string, ...infer Rest] ? Rest : never) => {
+    (plain as (...args: readonly unknown[]) => void)(name.endsWith('.vault.test') ? '127.0.0.1' : name, ...rest);
+  }) as typeof plain;
+  dns.lookup = Object.assign(lookup, { __promisify__: plain.__promisify__ });
 }

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import dns from 'node:dns';
 import { after, before, describe, it } from 'node:test';
-import tls from 'node:tls';
 import { parsePublicKey } from '../../src/model/public-key.ts';
 import { startAzureVault } from '../servers/azure-vault.ts';
 import type { CloudKeyType } from '../servers/cloud-key.ts';
@@ -19,6 +17,8 @@ import {
   openKms,
   short,
   type KmsOptions,
+  reachAzure,
+  setEnvironment,
 } from './signer-kms-world.ts';
 
 /** One service with its keys. */
@@ -182,19 +182,4 @@ for (const { name, types, skip, start } of rows) {
       assert.equal(short(await failureOf(signer.sign(Buffer.from('late'), ctx))), 'sign.kms-closed later');
     });
   });
-}
-
-/** The SDKs read it; what was there before comes back when this file is through, with its process. */
-function setEnvironment(values: Readonly<Record<string, string>>): void {
-  Object.assign(process.env, values);
-}
-
-/** Names below `vault.test` are loopback, and the CA of the stand-in is one of ours. */
-function reachAzure(caPem: string): void {
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), caPem]);
-  const plain = dns.lookup;
-  const lookup = ((name: string, ...rest: Parameters<typeof plain> extends [string, ...infer Rest] ? Rest : never) => {
-    (plain as (...args: readonly unknown[]) => void)(name.endsWith('.vault.test') ? '127.0.0.1' : name, ...rest);
-  }) as typeof plain;
-  dns.lookup = Object.assign(lookup, { __promisify__: plain.__promisify__ });
 }

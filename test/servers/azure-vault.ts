@@ -24,6 +24,8 @@ export interface AzureVault extends AsyncDisposable {
   readonly setStatus: (status: { readonly status: number; readonly retryAfter?: string } | undefined) => void;
   /** From now on another key signs. */
   readonly setOtherKey: (isOther: boolean) => void;
+  /** Whether the identity gets tokens. */
+  readonly setKnown: (isKnown: boolean) => void;
   readonly tokensGiven: () => number;
 }
 
@@ -50,6 +52,7 @@ export async function startAzureVault(): Promise<AzureVault> {
   const identityHeader = randomUUID();
   let status: { readonly status: number; readonly retryAfter?: string } | undefined;
   let isOther = false;
+  let isKnown = true;
   const vaultAnswer = async (message: IncomingMessage): Promise<Reply> => {
     const text = (await bodyOf(message)).toString();
     if (status !== undefined) {
@@ -69,7 +72,7 @@ export async function startAzureVault(): Promise<AzureVault> {
   const identity = stack.use(
     await serveHttp(
       answering(async ({ headers }) => {
-        if (headers['x-identity-header'] !== identityHeader) return refusal(403, 'Forbidden');
+        if (!isKnown || headers['x-identity-header'] !== identityHeader) return refusal(403, 'Forbidden');
         const token = `${randomUUID()}.${randomUUID()}.signature`;
         tokens.add(token);
         const expires = Math.floor(Date.now() / 1000) + 3600;
@@ -98,6 +101,9 @@ export async function startAzureVault(): Promise<AzureVault> {
     },
     setOtherKey(next) {
       isOther = next;
+    },
+    setKnown(next) {
+      isKnown = next;
     },
     tokensGiven: () => tokens.size,
     async [Symbol.asyncDispose]() {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient, UpdateAliasCommand, type KeySpec } from '@aws-sdk/client-kms';
+import { CreateAliasCommand, CreateKeyCommand, KMSClient, UpdateAliasCommand, type KeySpec } from '@aws-sdk/client-kms';
 import { output, run } from './command.ts';
 import { hold } from './lock.ts';
 import { startServer } from './process.ts';
@@ -18,7 +18,6 @@ export interface Moto extends AsyncDisposable {
   readonly makeKey: (spec: KeySpec, usage?: 'SIGN_VERIFY' | 'ENCRYPT_DECRYPT') => Promise<string>;
   /** Points `alias/NAME` to a key, whether it is there already or not. */
   readonly pointAlias: (name: string, keyId: string) => Promise<void>;
-  readonly disable: (keyId: string) => Promise<void>;
 }
 
 /** Why moto cannot be had; false when it is there, or was installed now. For `{ skip: await missingMoto() }`. */
@@ -52,9 +51,6 @@ export async function startMoto(): Promise<Moto> {
     async pointAlias(name, keyId) {
       const command = { AliasName: `alias/${name}`, TargetKeyId: keyId };
       await client.send(new CreateAliasCommand(command)).catch(async () => await client.send(new UpdateAliasCommand(command)));
-    },
-    async disable(keyId) {
-      await client.send(new DisableKeyCommand({ KeyId: keyId }));
     },
     async [Symbol.asyncDispose]() {
       client.destroy();

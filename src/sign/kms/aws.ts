@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import type { KMSClient, SigningAlgorithmSpec } from '@aws-sdk/client-kms';
+import { TerminalError } from '../../errors.ts';
 import { retryAfterMs } from '../../http/http.ts';
 import { at, isObject, type Json } from '../../model/json.ts';
 import { publicKeyOf, type KeyAlgorithm } from '../../model/public-key.ts';
@@ -14,7 +15,7 @@ export const aws: KmsKind = { form: '[ENDPOINT]/ID, …/ARN or …/alias/NAME; t
 
 /** As sigstore's client has it (chains-controller 3.4.2), with the partitions that came later. */
 const uuid = String.raw`(?:mrk-)?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}|mrk-[0-9a-fA-F]{32}`;
-const form = new RegExp(String.raw`^([^/]*)/((?:arn:aws[\w-]*:kms:([a-z0-9-]+):\d{12}:)?(?:(?:key/)?(?:${uuid})|alias/[\w/-]+))$`);
+const form = new RegExp(String.raw`^([\w.:-]*)/((?:arn:aws[\w-]*:kms:([a-z0-9-]+):\d{12}:)?(?:(?:key/)?(?:${uuid})|alias/[\w/-]+))$`);
 
 interface AwsKey {
   readonly client: KMSClient;
@@ -34,8 +35,8 @@ async function open(reference: Reference, _access: Access, ctx: Context): Promis
   const client = new Client({
     ...(endpoint !== '' && { endpoint: `https://${endpoint}` }),
     ...(region !== undefined && { region }),
-    // One more try, which the SDK waits for as it is told to.
-    maxAttempts: 2,
+    // The queue does the waiting.
+    maxAttempts: 1,
   });
   const place: Place = {
     key: `${reference.scheme}://${reference.path}`,
@@ -143,7 +144,9 @@ async function called<T>(place: Place, ctx: Context, call: () => Promise<T>): Pr
     const said = saidBy(error, status);
     const name = error instanceof Error ? error.name : '';
     if (/Region is missing/.test(error instanceof Error ? error.message : '')) {
-      throw unusable(place, 'the region of the key is not known', 'set AWS_REGION, or give the ARN of the key');
+      throw new TerminalError('sign.kms-address', `Cannot use "${place.key}": its region is not known`, {
+        fix: 'set AWS_REGION, or give the ARN of the key',
+      });
     }
     if (name === 'InvalidKeyUsageException' || name === 'UnsupportedOperationException')
       throw unusable(place, said, 'name a key for signing');

@@ -62,7 +62,9 @@ export function unusable(place: Place, reason: string, fix: string): TerminalErr
 }
 
 export function malformed({ scheme, path }: Reference, form: string): TerminalError {
-  return new TerminalError('sign.kms-ref', `Cannot use the key reference "${scheme}://${path}": want ${scheme}://${form}`, {
+  // Who writes a password into a reference does not want to read it in a log.
+  const shown = path.replace(/^.*@/s, '***@');
+  return new TerminalError('sign.kms-ref', `Cannot use the key reference "${scheme}://${shown}": want ${scheme}://${form}`, {
     fix: 'correct signers.kms.kmsref',
   });
 }

@@ -58,7 +58,8 @@ async function open(reference: Reference, { auth }: Access, ctx: Context): Promi
 }
 
 function baseOf(address: string): string {
-  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return new URL(address).href.replace(/\/+$/, '');
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return url.href.replace(/\/+$/, '');
   throw new TerminalError('sign.kms-address', `Cannot use "${shownUrl(address)}" as the address of Cloud KMS: want an https URL`, {
     fix: 'leave signers.kms.auth.address out, unless the service has a private endpoint',
   });

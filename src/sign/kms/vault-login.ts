@@ -39,7 +39,7 @@ export function tokenSourceOf({ auth, ambient }: Access, place: Place): TokenSou
     }));
   }
   if (auth.tokenPath !== undefined) return tokenFile(auth.tokenPath, place);
-  if (auth.token !== undefined) return plainToken(auth.token);
+  if (auth.token !== undefined) return plainToken(auth.token, 'signers.kms.auth.token', place);
   if (oidc?.path !== undefined && oidc.role !== undefined) return jwtFile(place, oidc.path, oidc.role, oidc.tokenPath);
   if (kubernetes?.role !== undefined) return jwtFile(place, kubernetes.path ?? 'kubernetes', kubernetes.role, kubernetes.tokenPath);
   if (approle?.roleIdPath !== undefined) {
@@ -51,7 +51,7 @@ export function tokenSourceOf({ auth, ambient }: Access, place: Place): TokenSou
     }));
   }
   const token = ambient.VAULT_TOKEN ?? ambient.BAO_TOKEN;
-  if (token !== undefined) return plainToken(token);
+  if (token !== undefined) return plainToken(token, 'VAULT_TOKEN', place);
   if (ambient.homeTokenFile !== undefined) return tokenFile(ambient.homeTokenFile, place);
   throw new TerminalError('sign.kms-credential', `Cannot sign with "${place.key}": there is no way to log in`, {
     fix: 'configure signers.kms.auth.token-path, oidc.path and oidc.role, kubernetes.role, approle.role-id-path or spire.sock',
@@ -97,8 +97,12 @@ function loginFailure(said: Said, path: string, place: Place): CodedError {
   });
 }
 
-function plainToken(token: string): TokenSource {
-  return { isLogin: false, hasChanged: async () => false, acquire: async (api, ctx) => await lookedUp(token.trim(), api, ctx) };
+function plainToken(token: string, where: string, place: Place): TokenSource {
+  return {
+    isLogin: false,
+    hasChanged: async () => false,
+    acquire: async (api, ctx) => await lookedUp(usable(token.trim(), where, place), api, ctx),
+  };
 }
 
 /** One trailing newline is removed, as Tekton Chains does; the file may be replaced at any time, say by an agent of Vault. */
