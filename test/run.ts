@@ -5,8 +5,9 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { run as runTests } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { output, run } from './servers/command.ts';
-import { installPostgres } from './servers/postgres.ts';
+import { run } from './servers/command.ts';
+import { installDebian, python } from './servers/debian.ts';
+import { postgresql } from './servers/postgres.ts';
 import { missing, obtainTool, toolNames, type ToolName } from './servers/tools.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -37,16 +38,14 @@ async function testFiles(): Promise<readonly string[]> {
   return found.filter((file) => file !== 'test/architecture.test.ts').sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
-/** openssl makes the certificates of the servers, and without PostgreSQL the tests of Rekor 1 are skipped. */
+/** openssl makes the certificates of the servers; without PostgreSQL the tests of Rekor 1 are skipped, and without Python those of AWS. */
 async function prepareSystem(files: readonly string[]): Promise<void> {
-  if (files.some((file) => !file.startsWith('src/'))) await installPostgres(say);
-  if ((await run('openssl', ['version']).catch(() => undefined))?.code === 0) return;
-  const hasApt = (await run('apt-get', ['--version']).catch(() => undefined))?.code === 0;
-  if (process.getuid?.() !== 0 || !hasApt)
-    throw new Error('Cannot make test certificates: openssl is missing; install it with your package manager');
-  say('Installing openssl …');
-  await output('apt-get', ['update'], { timeoutMs: 300_000 });
-  await output('apt-get', ['install', '-y', 'openssl'], { timeoutMs: 300_000 });
+  if (files.some((file) => !file.startsWith('src/'))) {
+    for (const one of [postgresql, python]) await installDebian(one, say);
+  }
+  const hasOpenssl = async () => (await run('openssl', ['version']).catch(() => undefined))?.code === 0;
+  await installDebian({ what: 'openssl', packages: ['openssl'], isThere: hasOpenssl }, say);
+  if (!(await hasOpenssl())) throw new Error('Cannot make test certificates: openssl is missing; install it with your package manager');
 }
 
 /** Builds what is missing; what cannot be built (no Go, no network) is told to the tests, which skip what needs it. */

@@ -1,6 +1,7 @@
 import { chown, glob, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { output, run } from './command.ts';
+import type { DebianPackages } from './debian.ts';
 import { startServer } from './process.ts';
 import { scratch } from './scratch.ts';
 
@@ -61,19 +62,11 @@ export async function missingPostgres(): Promise<string | false> {
   return (await binaries()) === undefined && notInstalled;
 }
 
-/** Installs Debian's package, when we may and it is not there; a machine that cannot is left to `missingPostgres`. */
-export async function installPostgres(say: (text: string) => void): Promise<void> {
-  const hasApt = (await run('apt-get', ['--version']).catch(() => undefined))?.code === 0;
-  if ((await binaries()) !== undefined || !isRoot() || !hasApt) return;
-  say('Installing PostgreSQL …');
-  const options = { timeoutMs: 300_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-  try {
-    await output('apt-get', ['update'], options);
-    await output('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'], options);
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
-  }
-}
+export const postgresql: DebianPackages = {
+  what: 'PostgreSQL',
+  packages: ['postgresql'],
+  isThere: async () => (await binaries()) !== undefined,
+};
 
 const notInstalled = 'PostgreSQL: not installed (install the package postgresql, or put its programs on the PATH)';
 
