@@ -89,7 +89,7 @@ function checkProof(entry: LogEntry, proof: InclusionProof, log: TrustedLog): vo
   checkOrigin(entry, checkpoint, log);
   // Another log may share the hint's 4 bytes or have no hint of ours: only lines that claim to be this log's matter, and all of them.
   const own = checkpoint.signatures.filter(
-    ({ name, hint }) => isSame(hint, log.logId.subarray(0, 4)) && (isRekor1(checkpoint) || name === checkpoint.origin),
+    ({ name, hint }) => isSame(hint, log.logId.subarray(0, 4)) && name === checkpoint.origin.replace(/ - \d+$/, ''),
   );
   const isSigned = own.length > 0 && own.every(({ signature }) => isSignatureOf(log.publicKey, checkpoint.signed, signature, undefined));
   if (!isSigned) throw refused('checkpoint', entry, "its checkpoint is not signed by the log's key");

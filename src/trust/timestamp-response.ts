@@ -82,7 +82,8 @@ export function malformed(reason: string, cause?: unknown): TerminalError {
 function read(response: Uint8Array): TimestampResponse {
   const [info, token, ...rest] = partsOf(readDer(response, what), tags.sequence, what);
   const status = smallIntegerOf(partsOf(info, tags.sequence, what)[0], what);
-  if (status > 1 || token === undefined || rest.length > 0) {
+  // Also 1, granted with modifications, is refused: sigstore-go takes no such response.
+  if (status > 0 || token === undefined || rest.length > 0) {
     throw new TerminalError('trust.timestamp-refused', `Cannot use a timestamp: the authority did not grant it, its status is ${status}`);
   }
   const [type, wrapped] = partsOf(token, tags.sequence, what);
@@ -93,7 +94,8 @@ function read(response: Uint8Array): TimestampResponse {
   const [contentType, octets] = partsOf(content, tags.sequence, what);
   expectId(contentType, ids.timestampInfo);
   const encoded = expectTag(partsOf(octets, contextTag(0), what)[0], tags.octetString, what).value;
-  const certificates = optional.find(({ tag }) => tag === contextTag(0));
+  const certificates = optional.length > 1 ? expectTag(optional[0], contextTag(0), what) : undefined;
+  if (optional.length > 2) throw malformed('it has parts that are not used here');
   const signers = partsOf(optional.at(-1), tags.set, what);
   if (signers.length !== 1) throw malformed(`it has ${signers.length} signers, want one`);
   return {

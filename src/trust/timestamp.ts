@@ -22,7 +22,9 @@ function check(response: Uint8Array, over: Uint8Array, root: TrustedRoot): Date 
   if (!isSame(createHash(imprint.digest).update(over).digest(), imprint.value)) throw refused('imprint', 'it is over other bytes');
   const given = timestamp.certificates.map(certificateOf);
   const authorities = root.timestampAuthorities.filter(({ validFor }) => isWithin(validFor, time));
-  const signer = [...given, ...authorities.flatMap(({ chain }) => chain)].find((certificate) => isSigner(linkOf(certificate), timestamp));
+  // A response with certificates has its signer's among them: sigstore-go takes no other.
+  const candidates = given.length > 0 ? given : authorities.flatMap(({ chain }) => chain);
+  const signer = candidates.find((certificate) => isSigner(linkOf(certificate), timestamp));
   if (signer === undefined) {
     throw refused('untrusted', `the certificate of its signer is neither in it nor that of an authority trusted at ${time.toISOString()}`);
   }
