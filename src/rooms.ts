@@ -1,13 +1,13 @@
 import type { Breakers } from './breakers.ts';
 import type { Rooms } from './carriage.ts';
 import type { Config } from './config/config.ts';
-import { TerminalError } from './errors.ts';
+import { CodedError, TerminalError, TransientError } from './errors.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { OpenSigners } from './open-signers.ts';
 import { planOptionsOf } from './plan.ts';
-import { servicesOf, type Services } from './services.ts';
+import { servicesOf } from './services.ts';
 import type { SignerMeans } from './sign/signer.ts';
 import { openReader, type Reader } from './store/oci/reader.ts';
 import type { OpenStore, StoreKind } from './store/store.ts';
@@ -30,8 +30,8 @@ export interface Foundation {
 /** The rooms of one configuration. Signers, logs and stores open on first need, once, and close with it. */
 export interface OpenRooms extends Rooms, AsyncDisposable {}
 
-/** How often it is asked whether the trusted root is still the same, and when everything is read again: logs get new shards. */
-const trustLookMs = 60_000;
+/** How often it is asked whether trusted root and signing configuration are still the same, and when everything is read again. */
+const servicesLookMs = 10_000;
 const servicesLifeMs = 60 * 60 * 1_000;
 
 /** Which services of Sigstore are used, opened with the trust in them. */
@@ -47,9 +47,9 @@ export function openRooms(config: Config, { secret, ...foundation }: Foundation)
   const openReaders = new Map<string, Kept<Reader>>();
   const openServices = new Map<string, Kept<OpenServices>>();
   const services = async (ctx: Context) => {
-    const open = async () => await openedServices(await servicesOf(config), ctx);
+    const open = async () => await foundation.breakers.guard('trust', async () => await openedServices(config, ctx));
     return await kept(
-      { map: openServices, name: 'services', lifeMs: trustLookMs, open, isGood: async (there) => await there.isGood() },
+      { map: openServices, name: 'services', lifeMs: servicesLookMs, open, isGood: async (there) => await there.isGood() },
       ctx,
     );
   };
@@ -96,12 +96,32 @@ export function openRooms(config: Config, { secret, ...foundation }: Foundation)
 const keyNoteMs = 60_000;
 const maxKnownKeys = 1_000;
 
-async function openedServices(chosen: Services, ctx: Context): Promise<OpenServices> {
+/** What is wrong with the services or the trust in them is no fault of a run: it waits until that is mended (P2). */
+async function openedServices(config: Config, ctx: Context): Promise<OpenServices> {
+  try {
+    return await openAll(config, ctx);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!(error instanceof CodedError)) throw error;
+    const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : undefined;
+    throw new TransientError(error.code, error.message, {
+      cause: error,
+      dependency: 'trust',
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(error.fix !== undefined && { fix: error.fix }),
+    });
+  }
+}
+
+async function openAll(config: Config, ctx: Context): Promise<OpenServices> {
   await using stack = new AsyncDisposableStack();
+  const chosen = await servicesOf(config);
   const trust = await openTrust(chosen.trust, ctx);
   const { root } = trust;
   const openedAt = Date.now();
-  const isGood = async () => Date.now() - openedAt < servicesLifeMs && (await trust.isCurrent(new Date()));
+  // A signing configuration may change, and time may bring another of its shards into use.
+  const isChosen = async () => JSON.stringify(await servicesOf(config)) === JSON.stringify(chosen);
+  const isGood = async () => Date.now() - openedAt < servicesLifeMs && (await isChosen()) && (await trust.isCurrent(new Date()));
   const openLogs: Log[] = [];
   for (const { kind, options } of chosen.logs) {
     const row: LogKind = logs[kind];
