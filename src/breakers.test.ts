@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { Breakers } from './breakers.ts';
 import { TransientError } from './errors.ts';
 
-const down = async (): Promise<never> => await Promise.reject(new TransientError('http.unreachable', 'refused', { dependency: 'oci:r' }));
+const down = async (): Promise<never> =>
+  await Promise.reject(new TransientError('http.unreachable', 'refused', { dependency: 'oci:r', fix: 'start it' }));
 const well = async (): Promise<string> => await Promise.resolve('well');
 
 describe('Breakers', () => {
@@ -12,7 +13,12 @@ describe('Breakers', () => {
     const breakers = new Breakers(() => now);
 
     await assert.rejects(breakers.guard('oci:r', down), { code: 'http.unreachable' });
-    await assert.rejects(breakers.guard('oci:r', well), { code: 'breaker.open', retryAfterMs: 1_000 });
+    await assert.rejects(breakers.guard('oci:r', well), {
+      code: 'breaker.open',
+      retryAfterMs: 1_000,
+      message: 'Waiting for oci:r, in trouble since 1970-01-01T00:00:00.000Z: refused',
+      fix: 'start it',
+    });
     now = 1_000;
     const probe = Promise.withResolvers<string>();
     const probing = breakers.guard('oci:r', async () => await probe.promise);

@@ -3,6 +3,8 @@ import { TransientError } from './errors.ts';
 
 interface Breaker {
   readonly since: number;
+  /** What was last said of it: whoever only waits has the same trouble, and the same way out. */
+  why: TransientError;
   probeAt: number;
   waitMs: number;
   isProbing: boolean;
@@ -54,10 +56,7 @@ export class Breakers {
   async #guarded<T>(dependency: string, work: () => Promise<T>): Promise<T> {
     const waitMs = this.waitMs(dependency);
     if (waitMs > 0) {
-      throw new TransientError('breaker.open', `Waiting for ${dependency}, which has not answered since ${this.#sinceOf(dependency)}`, {
-        dependency,
-        retryAfterMs: waitMs,
-      });
+      throw this.#refusal(dependency, waitMs);
     }
     const breaker = this.#open.get(dependency);
     if (breaker) breaker.isProbing = true;
@@ -66,7 +65,7 @@ export class Breakers {
       this.#open.delete(dependency);
       return result;
     } catch (error) {
-      if (error instanceof TransientError && error.dependency === dependency) this.#fail(dependency);
+      if (error instanceof TransientError && error.dependency === dependency) this.#fail(dependency, error);
       else this.#open.delete(dependency);
       throw error;
     } finally {
@@ -74,19 +73,26 @@ export class Breakers {
     }
   }
 
-  #fail(dependency: string): void {
+  #fail(dependency: string, why: TransientError): void {
     const now = this.#now();
     const breaker = this.#open.get(dependency);
     if (breaker === undefined) {
-      this.#open.set(dependency, { since: now, probeAt: now + firstWaitMs, waitMs: firstWaitMs, isProbing: false });
+      this.#open.set(dependency, { since: now, why, probeAt: now + firstWaitMs, waitMs: firstWaitMs, isProbing: false });
     } else if (now >= breaker.probeAt) {
       // Calls that were under way when it opened say nothing new; only a probe's failure doubles the wait.
       breaker.waitMs = Math.min(breaker.waitMs * 2, longestWaitMs);
       breaker.probeAt = now + breaker.waitMs;
+      breaker.why = why;
     }
   }
 
-  #sinceOf(dependency: string): string {
-    return new Date(this.#open.get(dependency)?.since ?? this.#now()).toISOString();
+  #refusal(dependency: string, waitMs: number): TransientError {
+    const { since = this.#now(), why } = this.#open.get(dependency) ?? {};
+    const reason = why === undefined ? '' : `: ${why.message}`;
+    return new TransientError('breaker.open', `Waiting for ${dependency}, in trouble since ${new Date(since).toISOString()}${reason}`, {
+      dependency,
+      retryAfterMs: waitMs,
+      ...(why?.fix !== undefined && { fix: why.fix }),
+    });
   }
 }
