@@ -24,15 +24,20 @@ export class OpenSigners implements AsyncDisposable {
   readonly #held = new Map<string, Held>();
   readonly #opening = new Map<string, Promise<Signer>>();
   readonly #retired = new Set<{ readonly signer: Signer; readonly at: number }>();
+  #isClosed = false;
 
   constructor(config: Config, means: SignerMeans) {
     this.#config = config;
     this.#means = means;
   }
 
-  /** The signer of this name, as it is configured and as its key is now. Throws what opening it throws, as something that may mend itself. */
+  /**
+   * The signer of this name, as it is configured and as its key is now. Throws what opening it throws, as something that may mend itself; what the
+   * signer throws is of that kind, too, and blames it.
+   */
   async get(name: string, ctx: Context): Promise<Signer> {
     const held = this.#held.get(name);
+    if (this.#isClosed) return held?.signer ?? closed(name);
     if (held === undefined) return await this.#once(name, ctx);
     if (Date.now() - held.lookedAt < lookMs) return held.signer;
     held.lookedAt = Date.now();
@@ -47,6 +52,7 @@ export class OpenSigners implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled(this.#opening.values());
     const all = [...this.#held.values(), ...this.#retired];
     await Promise.all(all.map(async ({ signer }) => await signer[Symbol.asyncDispose]()));
@@ -64,7 +70,7 @@ export class OpenSigners implements AsyncDisposable {
   }
 
   async #replace(name: string, ctx: Context): Promise<Signer> {
-    const signer = await openSigner(name, this.#config, this.#means, ctx);
+    const signer = this.#blamed(name, await openSigner(name, this.#config, this.#means, ctx));
     const old = this.#held.get(name);
     this.#held.set(name, { signer, lookedAt: Date.now() });
     if (old !== undefined) {
@@ -77,6 +83,25 @@ export class OpenSigners implements AsyncDisposable {
       await one.signer[Symbol.asyncDispose]();
     }
     return signer;
+  }
+
+  /** Closing it is no trouble of the signer. */
+  #blamed(name: string, signer: Signer): Signer {
+    const blamed = async <T>(ctx: Context, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        ctx.signal.throwIfAborted();
+        throw this.#isClosed ? error : mendable(name, error);
+      }
+    };
+    return {
+      publicKey: signer.publicKey,
+      sign: async (bytes, ctx) => await blamed(ctx, async () => await signer.sign(bytes, ctx)),
+      owns: async (signatory, ctx) => await blamed(ctx, async () => await signer.owns(signatory, ctx)),
+      isCurrent: async (ctx) => await signer.isCurrent(ctx),
+      [Symbol.asyncDispose]: async () => await signer[Symbol.asyncDispose](),
+    };
   }
 }
 
@@ -93,15 +118,25 @@ async function openSigner(name: string, config: Config, means: SignerMeans, ctx:
     return await row.open(row.options.parse(configured.options), means, ctx);
   } catch (error) {
     ctx.signal.throwIfAborted();
-    const isKnown = error instanceof CodedError || error instanceof AggregateError;
-    if (!isKnown) throw error;
-    const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : undefined;
-    const fix = error instanceof CodedError ? error.fix : undefined;
-    throw new TransientError(codeOf(error), error instanceof CodedError ? error.message : sentenceOf(error), {
-      cause: error,
-      dependency: `signer:${name}`,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-      ...(fix !== undefined && { fix }),
-    });
+    throw mendable(name, error);
   }
+}
+
+/** Says which signer it is, and blames it, so that its breaker spares it and the log: all runs that it signs wait for the same thing. */
+function mendable(name: string, error: unknown): unknown {
+  const isKnown = error instanceof CodedError || error instanceof AggregateError;
+  if (!isKnown) return error;
+  const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : undefined;
+  const fix = error instanceof CodedError ? error.fix : undefined;
+  const message = error instanceof CodedError ? error.message : sentenceOf(error);
+  return new TransientError(codeOf(error), `Signer "${name}": ${message}`, {
+    cause: error,
+    dependency: `signer:${name}`,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(fix !== undefined && { fix }),
+  });
+}
+
+function closed(name: string): never {
+  throw new TransientError('sign.closed', `Cannot open signer "${name}": another configuration has come meanwhile`);
 }
