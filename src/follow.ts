@@ -3,7 +3,7 @@ import type { Config } from './config/config.ts';
 import type { Context } from './observe/context.ts';
 
 /** A configuration that could not be applied is tried again after this time: a key or a server may come. */
-const againMs = 30_000;
+const againMs = 10_000;
 
 /**
  * Applies each configuration as it comes. One that cannot be applied changes nothing, and is tried again until a newer one comes. Ends with the

@@ -91,6 +91,7 @@ export async function runService(service: Service, ctx: Context): Promise<void> 
     }
     const old = current;
     current = next;
+    background.logger.info('configuration applied');
     await journal.note({ at: Date.now(), who: 'configuration', what: 'applied' });
     // What is under way with the old rooms meets closed connections at worst, which is an attempt that is made again.
     await old.rooms[Symbol.asyncDispose]();

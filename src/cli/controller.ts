@@ -159,7 +159,7 @@ async function* changes({ client, namespace, version: first, read }: Following, 
     const result = read(looked.layer);
     for (const warning of result.warnings) ctx.logger.warn({ finding: sentenceOfFinding(warning) }, 'configuration');
     if (result.kind === 'good') {
-      ctx.logger.info({ version }, 'configuration applied');
+      ctx.logger.info({ version }, 'configuration read');
       yield result.config;
     } else {
       for (const problem of result.problems)
