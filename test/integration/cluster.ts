@@ -28,6 +28,8 @@ export interface How {
   /** The program, default that of the checkout as it is. */
   readonly program?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where everything that it writes goes, beside the end of it that `log` has. */
+  readonly logFile?: string;
 }
 
 export interface Controller extends RunningServer {
@@ -156,6 +158,7 @@ async function startController(
     readyUrl: ([listen]) => `http://127.0.0.1:${listen}/readyz`,
     isReady: (status) => status === 200,
     stop: 'kill',
+    ...(pod.logFile !== undefined && { logFile: pod.logFile }),
   });
   const metrics = async (): Promise<string> => await (await request(`http://127.0.0.1:${server.ports[0]}/metrics`)).body.text();
   return { ...server, metrics };

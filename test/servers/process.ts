@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
@@ -16,6 +17,8 @@ interface Start {
   readonly args: (ports: readonly number[]) => readonly string[] | Promise<readonly string[]>;
   readonly env?: Readonly<Record<string, string>>;
   readonly readyWithinMs?: number;
+  /** Where everything that it writes goes, too. */
+  readonly logFile?: string;
   /** What ends it: SIGTERM or SIGINT and after three seconds SIGKILL, or SIGKILL at once. */
   readonly stop?: keyof typeof signals;
 }
@@ -99,6 +102,7 @@ function launch(spec: ServerSpec, ports: readonly number[], args: readonly strin
   let exit: string | undefined;
   const keep = (chunk: Buffer): void => {
     tail = (tail + chunk.toString('utf8')).slice(-16_384);
+    if (spec.logFile !== undefined) appendFileSync(spec.logFile, chunk);
   };
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
