@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
-import { TerminalError } from '../errors.ts';
+import { codeOf, TerminalError } from '../errors.ts';
 import { familyOf, type Children } from '../family.ts';
 import { openJournal } from '../journal/journals.ts';
-import { getConfigMap } from '../kube/objects.ts';
-import { runKinds, type RunKind } from '../model/run.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { eventsAbout, getConfigMap } from '../kube/objects.ts';
+import { runKinds, type Run, type RunKind } from '../model/run.ts';
 import type { Context } from '../observe/context.ts';
 import { fetchRun } from '../watch/kubernetes.ts';
 import { dataLayer } from '../config/layers.ts';
 import { openClient } from './cluster-client.ts';
 import { embeddedLayer } from './embedded.ts';
-import { explanationOf, journalled, type Explanation } from './explanation.ts';
+import { explanationOf, journalled, type Explanation, type Told } from './explanation.ts';
 import { newCommand, plain, styleOf, type Io } from './io.ts';
 import { eachRun } from './run-files.ts';
 import { configOfLayers, givenLayers, withConfigFlags, type ConfigFlags } from './settings.ts';
@@ -90,9 +91,22 @@ async function fromCluster({ namespace, name }: Name, options: ExplainOptions, i
   for (const kind of Object.keys(runKinds) as RunKind[]) {
     if (options.kind !== undefined && options.kind.toLowerCase() !== kind.toLowerCase()) continue;
     const run = await fetchRun(client, { kind, namespace, name }, ctx);
-    if (run) all.push(explanationOf(await familyOf(run, children, ctx, config.transparency === 'manual'), config));
+    if (run === undefined) continue;
+    const family = await familyOf(run, children, ctx, config.transparency === 'manual');
+    all.push(explanationOf(family, config, await toldOf(client, run, ctx)));
   }
   return all;
+}
+
+/** Who may not read Events is told what there is to know without them. */
+async function toldOf(client: KubeClient, { namespace, uid }: Run, ctx: Context): Promise<readonly Told[]> {
+  try {
+    return await eventsAbout(client, { namespace, uid, component: 'chainsmith' }, ctx);
+  } catch (error) {
+    if (codeOf(error) !== 'kube.forbidden') throw error;
+    ctx.logger.warn({ err: error }, 'Events cannot be read');
+    return [];
+  }
 }
 
 async function fromJournal({ namespace, name }: Name, options: ExplainOptions, io: Io, ctx: Context): Promise<readonly Explanation[]> {

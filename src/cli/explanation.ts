@@ -45,8 +45,16 @@ export function journalled(run: KnownRun): Explanation {
   };
 }
 
-/** What the configuration would make of a run as it is now, and what its marks say. */
-export function explanationOf(family: Family, config: Config): Explanation {
+/** An Event of ours about a run. */
+export interface Told {
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** What the configuration would make of a run as it is now, what its marks say, and what the controller has told of it, the oldest first. */
+export function explanationOf(family: Family, config: Config, told: readonly Told[] = []): Explanation {
   const { run } = family;
   const head = { kind: run.kind, namespace: run.namespace, name: run.name };
   const decision = decide(run.slim, { ...settingsOf(config).decide, now: Date.now(), readyAt: Date.now() });
@@ -54,8 +62,23 @@ export function explanationOf(family: Family, config: Config): Explanation {
     child.kind === 'missing' ? [`its child ${child.reference.name} is gone: the statement says so`] : [],
   );
   const made = derived(family, config);
-  const why = [...reasonsOf(run, decision), ...missing, ...made.why];
-  return { ...head, verdict: verdictOf(run, decision.kind, made.isWhole), why, works: made.works, dropped: made.dropped };
+  const wanted = tellingOf(run, decision);
+  const last = told.findLast(({ reason }) => reason === wanted);
+  const said = last === undefined ? [] : [`the controller said at ${last.at}: ${last.message}`];
+  const verdict = verdictOf(run, decision.kind, made.isWhole);
+  return {
+    ...head,
+    verdict: verdict === 'signable' && last !== undefined ? 'waiting' : verdict,
+    why: [...said, ...reasonsOf(run, decision), ...missing, ...made.why],
+    works: made.works,
+    dropped: made.dropped,
+  };
+}
+
+/** Which Event says why a run is as it is. */
+function tellingOf({ slim }: Run, decision: Decision): string | undefined {
+  if (slim.signed === 'failed') return 'SigningFailed';
+  return slim.signed === undefined && decision.kind === 'attest' ? 'SigningDelayed' : undefined;
 }
 
 function reasonsOf(run: Run, decision: Decision): readonly string[] {

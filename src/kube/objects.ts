@@ -199,6 +199,20 @@ export async function tellEvent(client: KubeClient, event: KubeEvent, ctx: Conte
   }
 }
 
+/** What a component has told of an object, the oldest first; Events are kept for an hour where nobody says otherwise. */
+export async function eventsAbout(
+  client: KubeClient,
+  about: { readonly namespace: string; readonly uid: string; readonly component: string },
+  ctx: Context,
+): Promise<readonly { readonly reason: string; readonly message: string; readonly at: string }[]> {
+  const query = { fieldSelector: `involvedObject.uid=${about.uid}`, limit: '500' };
+  const list = await client.call('GET', collectionPath('events', about.namespace), { query }, ctx);
+  return objectsAt(list, 'items')
+    .filter((event) => textAt(event, 'source', 'component') === about.component)
+    .map((event) => ({ reason: textAt(event, 'reason'), message: textAt(event, 'message'), at: textAt(event, 'lastTimestamp') }))
+    .toSorted((a, b) => a.at.localeCompare(b.at));
+}
+
 /** A schema's complaint names members, never values. */
 function parsedAs<Schema extends z.ZodType>(schema: Schema, object: JsonObject, resource: ResourceName): z.output<Schema> {
   const parsed = schema.safeParse(object);
