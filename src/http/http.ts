@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request as undiciRequest, type Dispatcher } from 'undici';
 import { TerminalError, TransientError } from '../errors.ts';
-import type { Context } from '../observe/context.ts';
+import { openDeadline, type Context } from '../observe/context.ts';
 
 /** One call. `dependency` names the other side in errors and breakers (`oci:registry.example`), never with credentials. */
 export interface Call {
@@ -99,8 +99,8 @@ async function once(call: Call, ctx: Context): Promise<Answer> {
     throw new TerminalError('http.bad-url', `Cannot call "${shownUrl(call.url)}": want an http or https URL`);
   }
   const timeoutMs = call.timeoutMs ?? 30_000;
-  const deadline = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([ctx.signal, deadline]);
+  using deadline = openDeadline(timeoutMs, ctx.signal);
+  const { signal } = deadline;
   try {
     const request = undiciRequest(call.url, {
       method: call.method,
@@ -115,7 +115,7 @@ async function once(call: Call, ctx: Context): Promise<Answer> {
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
     if (error instanceof TerminalError) throw error;
-    throw transportError(error, call, deadline.aborted ? timeoutMs : undefined);
+    throw transportError(error, call, deadline.isOver() ? timeoutMs : undefined);
   }
 }
 
