@@ -8,7 +8,7 @@ import { makeCa, makeCertificate, type KeyPair } from '../servers/certificates.t
 import { until } from '../servers/process.ts';
 import { scratch } from '../servers/scratch.ts';
 import { missing } from '../servers/tools.ts';
-import { startVault, type Vault } from '../servers/vault.ts';
+import { startVault } from '../servers/vault.ts';
 import { demand } from './cluster.ts';
 import {
   chainsmith,
