@@ -7,6 +7,8 @@ export interface Seen {
   readonly method: string;
   readonly url: string;
   readonly authorization: string | undefined;
+  /** Lower-case names; what came several times is left out. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -61,5 +63,6 @@ async function requestOf(message: IncomingMessage): Promise<Seen> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) if (Buffer.isBuffer(chunk)) chunks.push(chunk);
   const { method = '', url = '', headers } = message;
-  return { method, url, authorization: headers.authorization, body: Buffer.concat(chunks).toString() };
+  const single = Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value] as const] : []));
+  return { method, url, authorization: headers.authorization, headers: Object.fromEntries(single), body: Buffer.concat(chunks).toString() };
 }

@@ -53,7 +53,7 @@ describe('addressOf', () => {
     '',
     'r/a:t',
     `r/a:t@sha256:${hex}x`,
-   
+
     `@sha256:${hex}#bundle`,
     `oci:other:r/a b:t@sha256:${hex}`,
   ]) {

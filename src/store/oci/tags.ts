@@ -10,46 +10,89 @@ import type { Change, Manifest } from './repository.ts';
 
 /** How often a tag is written before we give up for now: somebody else writes it all the time. */
 const maxWrites = 16;
-/** How often we look whether what we wrote stays, while others write the same tag. */
-const maxLooks = 8;
+/** How often what we read may have changed before we wrote at all. */
+const maxReads = 64;
+/** How long what was read counts: blobs are pushed in between, and a process that waits for a processor may be late. */
+const freshMs = 10;
+/** When we look whether what we wrote stays: so many times our own window after it, at least so many milliseconds. */
+const looks = [
+  { windows: 3, ms: 10 },
+  { windows: 9, ms: 50 },
+] as const;
+const maxLookMs = 1_000;
+/** How often we look anew because others write the same tag all the time, and keep what is ours. */
+const maxRounds = 8;
 
 /**
  * Registries have no compare-and-swap for tags (a few obey `If-Match`), so whoever is overwritten must see it and write again
- * (chains-controller 9.5, O1 and O10). Another process that read before we wrote may still write after it: we look after three times as long as
- * we took ourselves, and again for as long as others write.
+ * (chains-controller 9.5, O1 and O10). Who overwrites us unseen has read the tag before we wrote it and writes after we looked: so nobody
+ * writes what was read a while ago, and we look long after such a writer, if it is about as fast as we are, must have been there. Nothing
+ * more can be promised without help of the registry (decisions/0010).
  */
 export async function updateTag(line: Line, tag: string, change: Change, ctx: Context): Promise<void> {
-  for (let writes = 0; ; writes += 1) {
-    if (writes > 0) await pause(Math.random() * Math.min(1_000, 25 * 2 ** writes), ctx);
+  let writes = 0;
+  for (let reads = 0; reads < maxReads; reads += 1) {
+    if (reads > 0) await pause(Math.random() * Math.min(1_000, 25 * 2 ** writes), ctx);
     const readAt = performance.now();
     const current = await readManifest(line, tag, ctx);
     const next = await change(current);
     if (next === undefined) return;
-    if (writes >= maxWrites) throw contended(line, tag, writes);
-    // An ETag that is refused twice means something else than we think.
-    const written = await writeTag(line, tag, { current: writes < maxWrites / 2 ? current : withoutEtag(current), next }, ctx);
-    const windowMs = performance.now() - readAt;
-    if (written && (await staysWritten(line, tag, { change, written: sha256Of(next.bytes), windowMs }, ctx))) return;
+    const freshAt = await whenFresh(line, tag, { current, readAt }, ctx);
+    if (freshAt === undefined) continue;
+    // An ETag that is refused again and again means something else than we think.
+    const isWritten = await writeTag(line, tag, { current: writes < maxWrites / 2 ? current : withoutEtag(current), next }, ctx);
+    const windowMs = performance.now() - freshAt;
+    if (isWritten && (await staysWritten(line, tag, { change, written: sha256Of(next.bytes), windowMs }, ctx))) return;
+    writes += 1;
+    if (writes >= maxWrites) break;
   }
+  throw contended(line, tag, writes);
+}
+
+/** The moment at which what we read was true for certain, and not long ago; undefined when it has changed since. */
+async function whenFresh(
+  line: Line,
+  tag: string,
+  { current, readAt }: { readonly current: Manifest | undefined; readonly readAt: number },
+  ctx: Context,
+): Promise<number | undefined> {
+  if (performance.now() - readAt < freshMs) return readAt;
+  const askedAt = performance.now();
+  return (await resolveTag(line, tag, ctx)) === current?.digest ? askedAt : undefined;
 }
 
 interface Written {
   readonly change: Change;
   readonly written: Sha256;
-  /** From reading to having written. */
+  /** From when what we replaced was there for certain, to when we had replaced it. */
   readonly windowMs: number;
 }
 
 async function staysWritten(line: Line, tag: string, { change, written, windowMs }: Written, ctx: Context): Promise<boolean> {
   let expected = written;
-  for (let look = 0; look < maxLooks; look += 1) {
-    await pause(Math.min(500, Math.max(5, 3 * windowMs)) * (0.75 + Math.random() / 2), ctx);
-    if ((await resolveTag(line, tag, ctx)) === expected) return true;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const found = await changedDigest(line, tag, { expected, windowMs }, ctx);
+    if (found === expected) return true;
     const current = await readManifest(line, tag, ctx);
     if (current === undefined || (await change(current)) !== undefined) return false;
     expected = current.digest;
   }
   return true;
+}
+
+/** The first digest that is another one than expected, or that one when all looks have found it. */
+async function changedDigest(
+  line: Line,
+  tag: string,
+  { expected, windowMs }: { readonly expected: Sha256; readonly windowMs: number },
+  ctx: Context,
+): Promise<Sha256 | undefined> {
+  for (const { windows, ms } of looks) {
+    await pause(Math.min(maxLookMs, Math.max(ms, windows * windowMs)) * (0.9 + Math.random() / 5), ctx);
+    const digest = await resolveTag(line, tag, ctx);
+    if (digest !== expected) return digest;
+  }
+  return expected;
 }
 
 interface Replacement {
