@@ -81,9 +81,16 @@ async function listEverywhere(digest: Sha256, layout: string, reader: Reader, ct
   const tag = new RegExp(`^(.+):sha256-${digest}\\.(?:att|sig)$`);
   const names = (await readIndex(layout)).manifests.map(({ annotations }) => annotations?.['org.opencontainers.image.ref.name'] ?? '');
   const repositories = new Set(names.flatMap((name) => tag.exec(name)?.[1] ?? []));
-  const stored: Stored[] = [];
-  for (const repository of repositories) stored.push(...(await reader.list({ repository, digest }, ctx)));
-  return stored;
+  // A bundle belongs to the digest and to no repository: whatever is asked for finds it, but once is enough.
+  const found = new Map<string, Stored>();
+  for (const repository of repositories.size > 0 ? repositories : ['any']) {
+    for (const stored of await reader.list({ repository, digest }, ctx)) {
+      const { address } = stored.place;
+      const key = stored.kind === 'bundle' ? address.slice(address.lastIndexOf('@')) : address;
+      if (!found.has(key)) found.set(key, stored);
+    }
+  }
+  return [...found.values()];
 }
 
 async function readIndex(layout: string): Promise<z.output<typeof Index>> {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import { recorded, type Recorded } from '../../test/recorded-io.ts';
 import { bundleOf, messageBundleOf } from '../model/bundle.ts';
-import { parseSha256, sha256Of } from '../model/digest.ts';
+import type { Image } from '../model/artifact.ts';
+import { parseSha256, sha256Of, type Sha256 } from '../model/digest.ts';
 import { payloadTypes } from '../model/dsse.ts';
 import type { Envelope, Filing } from '../model/envelope.ts';
 import { noEvidence } from '../model/evidence.ts';
@@ -49,7 +50,11 @@ interface Desk extends AsyncDisposable {
   readonly fingerprint: string;
   readonly layout: string;
   /** Signs and puts into the layout. */
-  readonly keep: (payload: object, signing: Envelope['kind']) => Promise<Envelope>;
+  readonly keep: (
+    payload: object,
+    signing: Envelope['kind'],
+    how?: { readonly layout: 'referrers' | 'both'; readonly image: Image },
+  ) => Promise<Envelope>;
 }
 
 /** A signer, its key as a file, and a layout folder. */
@@ -73,7 +78,7 @@ async function desk(): Promise<Desk> {
     otherKey: at('other.pub'),
     fingerprint: keyIdOf(signer.publicKey),
     layout: at('layout'),
-    async keep(content, signing) {
+    async keep(content, signing, how) {
       const payloadType = signing === 'dsse' ? payloadTypes.inToto : payloadTypes.simpleSigning;
       const payload = {
         payloadType,
@@ -83,13 +88,27 @@ async function desk(): Promise<Desk> {
         images: [],
         dropped: [],
       };
-      const envelope = await seal(payload, filing, signer, signing, ctx);
-      await using store = await oci.open(OciOptions.parse({ directory: at('layout') }), ctx);
+      const envelope = await seal(payload, { ...filing, images: [how?.image ?? image] }, signer, signing, ctx);
+      await using store = await oci.open(OciOptions.parse({ directory: at('layout'), layout: how?.layout ?? 'tags' }), ctx);
       await store.put({ ...envelope, evidence: noEvidence }, ctx);
       return envelope;
     },
     [Symbol.asyncDispose]: async () => await rm(path, { recursive: true, force: true }),
   };
+}
+
+/** A layout folder with an image of nothing; gives its digest. */
+async function putImage(layout: string): Promise<Sha256> {
+  const type = 'application/vnd.oci.image.manifest.v1+json';
+  const empty = { mediaType: 'application/vnd.oci.empty.v1+json', size: 2, digest: `sha256:${sha256Of(Buffer.from('{}'))}` };
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: type, config: empty, layers: [] }));
+  const digest = sha256Of(manifest);
+  await mkdir(join(layout, 'blobs/sha256'), { recursive: true });
+  await writeFile(join(layout, 'blobs/sha256', digest), manifest);
+  await writeFile(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  const manifests = [{ mediaType: type, size: manifest.length, digest: `sha256:${digest}` }];
+  await writeFile(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+  return digest;
 }
 
 async function verify(...args: readonly string[]): Promise<Recorded> {
@@ -227,6 +246,26 @@ describe('verify, in a layout', () => {
 
       assert.equal(said.code, code);
       assert.match(said.stdout, says);
+    });
+  }
+
+  for (const layout of ['referrers', 'both'] as const) {
+    it(`finds bundles, by reference and by digest alone, where ${layout} are written`, async () => {
+      await using at = await desk();
+      const there = await putImage(at.layout);
+      const about = { ...statement, subject: [{ name: image.repository, digest: { sha256: there } }] };
+      await at.keep(about, 'dsse', { layout, image: { ...image, digest: there } });
+
+      const named = `${image.repository}@sha256:${there}`;
+      const byReference = await verify(named, '--layout', at.layout, '--key', at.key, '--type', 'slsaprovenance1');
+      const byDigest = await verify(`sha256:${there}`, '--layout', at.layout, '--key', at.key);
+
+      const count = layout === 'both' ? 2 : 1;
+      assert.deepEqual([byReference.code, byDigest.code], [0, 0], byReference.stdout + byDigest.stdout);
+      for (const { stdout } of [byReference, byDigest]) {
+        assert.match(stdout, /\nbundle {7}oci:/);
+        assert.ok(stdout.endsWith(`${count} of ${count} verified\n`), stdout);
+      }
     });
   }
 
