@@ -6,11 +6,13 @@ import { sha256Of } from '../../src/model/digest.ts';
 import { envelopeBytesOf, paeOf, payloadTypes } from '../../src/model/dsse.ts';
 import type { Envelope } from '../../src/model/envelope.ts';
 import { noEvidence, type Logged } from '../../src/model/evidence.ts';
+import { keyIdOf } from '../../src/model/public-key.ts';
 import type { Receipt, Stored } from '../../src/model/receipt.ts';
 import type { Payload } from '../../src/model/work.ts';
 import type { Context } from '../../src/observe/context.ts';
 import { oci } from '../../src/store/oci/oci.ts';
 import type { OciOptions } from '../../src/store/oci/options.ts';
+import { imageSignatureType } from '../../src/store/oci/bundle-manifest.ts';
 import { openRepositories } from '../../src/store/oci/open.ts';
 import { routesOf } from '../../src/store/oci/put.ts';
 import { openReader } from '../../src/store/oci/reader.ts';
@@ -70,9 +72,27 @@ const predicateType = 'https://slsa.dev/provenance/v1';
 export function attestationOf(images: readonly Image[], name: string, key: Key): Logged {
   const subject = images.map(({ repository, digest }) => ({ name: repository, digest: { sha256: digest } }));
   const predicate = { buildDefinition: { buildType: 'x', externalParameters: { name } }, runDetails: { builder: { id: 'x' } } };
-  const payload = Buffer.from(JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', subject, predicateType, predicate }));
+  return envelopeOf({ subject, predicateType, predicate }, images, name, key);
+}
+
+/** The statement with which cosign 3 signs an image. */
+export function imageStatementOf(image: Image, key: Key): Logged {
+  const subject = [{ digest: { sha256: image.digest } }];
+  return envelopeOf({ subject, predicateType: imageSignatureType, predicate: {} }, [image], 'sign', key);
+}
+
+interface Claim {
+  readonly subject: readonly object[];
+  readonly predicateType: string;
+  readonly predicate: object;
+}
+
+function envelopeOf(claim: Claim, images: readonly Image[], name: string, key: Key): Logged {
+  const payload = Buffer.from(JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', ...claim }));
   const signature = key.sign(paeOf(payloadTypes.inToto, payload));
-  const body = envelopeBytesOf({ payloadType: payloadTypes.inToto, payload, signatures: [{ keyid: '', signature }] });
+  const keyid = keyIdOf(key.publicKey);
+  const body = envelopeBytesOf({ payloadType: payloadTypes.inToto, payload, signatures: [{ keyid, signature }] });
+  const { predicateType } = claim;
   return {
     kind: 'dsse',
     payloadType: payloadTypes.inToto,
