@@ -39,6 +39,12 @@ describe('the build of the image', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as { outcome: string }).outcome);
     assert.deepEqual(outcomes, ['signed', 'signed', 'signed', 'signed', 'signed']);
+    const library = `
+      import { verifyBundle } from 'chainsmith/verify';
+      process.stdout.write(verifyBundle(Buffer.from('{}'), { keys: [] }).check);`;
+    const asked = await run(process.execPath, ['--input-type=module', '--eval', library], { cwd: folder.dir });
+    assert.equal(asked.stdout, 'policy', asked.stderr);
+    assert.match(await readFile(inFolder('dist/src/verify/library.d.ts'), 'utf8'), /export declare function verifyBundle/);
     assert.match(await readFile(path.join(root, 'Dockerfile'), 'utf8'), /dist\/src\/cli\/chainsmith\.js/);
   });
 });

@@ -8,7 +8,7 @@ export interface DebianPackages {
 }
 
 /** Whether this process could install packages. */
-export async function mayInstall(): Promise<boolean> {
+async function mayInstall(): Promise<boolean> {
   return process.getuid?.() === 0 && (await run('apt-get', ['--version']).catch(() => undefined))?.code === 0;
 }
 
