@@ -126,7 +126,7 @@ async function readBlob(file: string): Promise<Blob> {
 }
 
 /** One byte more than `maxBytes` at the most, so that what reads it can refuse it for its size. Throws `cli.unreadable`. */
-export async function readBounded(file: string, maxBytes: number): Promise<Buffer> {
+async function readBounded(file: string, maxBytes: number): Promise<Buffer> {
   try {
     await using handle = await open(file);
     const chunks: Buffer[] = [];

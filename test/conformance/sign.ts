@@ -11,7 +11,7 @@ import { logs } from '../../src/tlog/logs.ts';
 import { openAuthority } from '../../src/tlog/timestamp.ts';
 import type { TrustedRoot } from '../../src/trust/trusted-root.ts';
 
-export const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
+const ctx: Context = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
 
 /** What is signed: a statement, in an envelope, or a file. */
 export interface Content {

@@ -43,7 +43,7 @@ export interface World extends AsyncDisposable {
 
 /** The file that everything is about, and the statement that says so. */
 export const artifact = Buffer.from('the file of all cases\n');
-export const predicateType = 'https://slsa.dev/provenance/v1';
+const predicateType = 'https://slsa.dev/provenance/v1';
 
 export function statementOf(sha256: string, change: object = {}): Uint8Array {
   const statement = {
