@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bundleOf } from '../../src/model/bundle.ts';
 import { parseSha256, sha256Of } from '../../src/model/digest.ts';
 import type { Logged } from '../../src/model/evidence.ts';
 import { oci } from '../../src/store/oci/oci.ts';
+import { output } from '../servers/command.ts';
 import { crane } from '../servers/crane.ts';
 import { startCraneRegistry, startOciRegistry, startRefRegistry, startRegistry, type Registry } from '../servers/registry.ts';
+import { scratch } from '../servers/scratch.ts';
+import { startTimestampAuthority } from '../servers/timestamp-authority.ts';
 import { missing } from '../servers/tools.ts';
 import { clientOf } from './registry-client.ts';
 import { attestationOf, ctx, imageOf, newKey, ociWorld, pushTestImage, seen, signatureOf } from './store-world.ts';
@@ -259,6 +264,33 @@ describe('layouts', { skip: await missing('ociregistry') }, () => {
       '2024-08-20T10:00:00Z',
       '2026-08-20T08:00:00Z',
     ]);
+  });
+});
+
+describe('a bundle with a timestamp and no log', { skip: await missing('ociregistry', 'timestamp-authority') }, () => {
+  it('has the time of the timestamp in its manifest', async () => {
+    await using registry = await startOciRegistry();
+    await using authority = await startTimestampAuthority();
+    await using files = await scratch('timestamp');
+    const [data, query] = ['data', 'query'].map((name) => path.join(files.dir, name));
+    await writeFile(data ?? '', 'signature');
+    await output('openssl', ['ts', '-query', '-data', data ?? '', '-sha256', '-cert', '-out', query ?? '']);
+    const headers = { 'content-type': 'application/timestamp-query' };
+    const before = Math.floor(Date.now() / 1000) * 1000;
+    const answer = await fetch(authority.url, { method: 'POST', headers, body: await readFile(query ?? '') });
+    const response = new Uint8Array(await answer.arrayBuffer());
+    const envelope = attestationOf([imageOf(`${registry.host}/app`, 'stamped')], 'stamped', key);
+    await using world = await ociWorld(registry.host, { layout: 'referrers' });
+
+    await world.put({ ...envelope, evidence: { entries: [], timestamps: [{ authority: authority.url, over: 'signature', response }] } });
+
+    const [image] = envelope.filing.images;
+    const list = (await jsonAt(`${registry.url}/v2/app/referrers/sha256:${image?.digest}`)) as {
+      manifests: readonly { annotations: Record<string, string> }[];
+    };
+    const created = list.manifests[0]?.annotations['org.opencontainers.image.created'] ?? '';
+    assert.match(created, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    assert.ok(Date.parse(created) >= before && Date.parse(created) <= Date.now(), created);
   });
 });
 

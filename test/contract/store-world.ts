@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { pino } from 'pino';
 import type { Image } from '../../src/model/artifact.ts';
 import { bundleOf } from '../../src/model/bundle.ts';
@@ -27,10 +27,15 @@ export interface Key {
 }
 
 export function newKey(): Key {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return keyOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+}
+
+/** Of a P-256 key, as PEM or as it is. */
+export function keyOf(privateKey: string | KeyObject): Key {
+  const object = typeof privateKey === 'string' ? createPrivateKey(privateKey) : privateKey;
   return {
-    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    sign: (bytes) => sign('sha256', bytes, privateKey),
+    publicKey: createPublicKey(object).export({ type: 'spki', format: 'pem' }).toString(),
+    sign: (bytes) => sign('sha256', bytes, object),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Image } from '../../model/artifact.ts';
 import type { Place } from '../../model/receipt.ts';
 import type { OpenStore, StoreKind } from '../store.ts';
 import { findEnvelope } from './find.ts';
-import { inTime, type Deadline } from './in-time.ts';
+import { inTime, type Limit } from './in-time.ts';
 import { openRepositories } from './open.ts';
 import { OciOptions, targetOf } from './options.ts';
 import { inOrder } from './parallel.ts';
@@ -26,12 +26,12 @@ export const oci = {
     return {
       proof: 'read-back',
       async put(envelope, ctx) {
-        const deadline = deadlineOf('store', envelope.filing.images, options);
-        return await inTime(deadline, ctx, async (ctx) => await putEnvelope(envelope, { repositories, options }, ctx));
+        const limit = limitOf('store', envelope.filing.images, options);
+        return await inTime(limit, ctx, async (ctx) => await putEnvelope(envelope, { repositories, options }, ctx));
       },
       async get({ places }, ctx) {
-        const deadline = deadlineOf('read back', places.map(imageOf), options);
-        return await inTime(deadline, ctx, async (ctx) => {
+        const limit = limitOf('read back', places.map(imageOf), options);
+        return await inTime(limit, ctx, async (ctx) => {
           return await inOrder(places, parallel, async (place) => await readPlace(place, repositories, ctx));
         });
       },
@@ -39,8 +39,8 @@ export const oci = {
         const [image] = wanted.filing.images;
         if (image === undefined && options.directory === undefined) return undefined;
         const repository = repositories.repository(targetOf(image, options), 'pull');
-        const deadline = deadlineOf('look for', [image], options);
-        return await inTime(deadline, ctx, async (ctx) => await findEnvelope(wanted, repository, options.layout, ctx));
+        const limit = limitOf('look for', [image], options);
+        return await inTime(limit, ctx, async (ctx) => await findEnvelope(wanted, repository, options.layout, ctx));
       },
       async [Symbol.asyncDispose]() {
         await repositories[Symbol.asyncDispose]();
@@ -53,7 +53,7 @@ function imageOf({ image }: Place): Image | undefined {
   return image;
 }
 
-function deadlineOf(verb: string, images: readonly (Image | undefined)[], options: OciOptions): Deadline {
+function limitOf(verb: string, images: readonly (Image | undefined)[], options: OciOptions): Limit {
   const name = options.directory ?? options.repository ?? images[0]?.repository ?? '';
   const registry = options.directory === undefined ? (name.split('/')[0] ?? '') : name;
   const ms = timeoutMs.base + timeoutMs.each * images.length;

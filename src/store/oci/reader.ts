@@ -3,7 +3,7 @@ import type { Image } from '../../model/artifact.ts';
 import type { Stored } from '../../model/receipt.ts';
 import type { Context } from '../../observe/context.ts';
 import { childrenOf } from './children.ts';
-import { inTime, type Deadline } from './in-time.ts';
+import { inTime, type Limit } from './in-time.ts';
 import { listAll } from './list.ts';
 import { openRepositories } from './open.ts';
 import { targetOf, type OciOptions } from './options.ts';
@@ -43,7 +43,7 @@ export async function openReader(options: OciOptions, ctx: Context): Promise<Rea
     async list(image, ctx) {
       const name = targetOf(image, options);
       const from = { repositories, name, repository: repositories.repository(name, 'pull'), image, maxBytes: options.maxResponseBytes };
-      return await inTime(deadlineOf('list', image), ctx, async (ctx) => await listAll(from, ctx));
+      return await inTime(limitOf('list', image), ctx, async (ctx) => await listAll(from, ctx));
     },
     async children(image, ctx) {
       const { directory } = options;
@@ -55,7 +55,7 @@ export async function openReader(options: OciOptions, ctx: Context): Promise<Rea
         );
         return [];
       }
-      return await inTime(deadlineOf('children', image), ctx, async (ctx) => await childrenOf(image, repository, ctx));
+      return await inTime(limitOf('children', image), ctx, async (ctx) => await childrenOf(image, repository, ctx));
     },
     async [Symbol.asyncDispose]() {
       await repositories[Symbol.asyncDispose]();
@@ -69,7 +69,7 @@ const deadlines = {
   list: { ms: 120_000, code: 'oci.list-timeout', action: 'list signatures and attestations of' },
 } as const;
 
-function deadlineOf(name: keyof typeof deadlines, { repository, digest }: Image): Deadline {
+function limitOf(name: keyof typeof deadlines, { repository, digest }: Image): Limit {
   const { ms, code, action } = deadlines[name];
   return { ms, code, action: `${action} "${repository}@sha256:${digest}"`, dependency: `oci:${repository.split('/')[0]}` };
 }
