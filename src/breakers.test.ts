@@ -44,6 +44,21 @@ describe('Breakers', () => {
     assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
   });
 
+  it('goes on doubling when what succeeds in between proves nothing', async () => {
+    let now = 0;
+    const breakers = new Breakers(() => now);
+    const waits: number[] = [];
+
+    for (let probe = 0; probe < 3; probe += 1) {
+      assert.equal(await breakers.guard('oci:r', well, 'nothing'), 'well');
+      await assert.rejects(breakers.guard('oci:r', down), { code: 'http.unreachable' });
+      waits.push(breakers.waitMs('oci:r'));
+      now += breakers.waitMs('oci:r');
+    }
+
+    assert.deepEqual(waits, [1_000, 2_000, 4_000]);
+  });
+
   it('leaves other dependencies alone', async () => {
     const breakers = new Breakers(() => 0);
 

@@ -41,19 +41,20 @@ export class Breakers {
 
   /**
    * Calls `work`, when it is its turn among the calls to the same dependency, unless that is down; throws `breaker.open` (transient, blaming
-   * the dependency) when it is.
+   * the dependency) when it is. Work that may succeed without asking the dependency `proves: 'nothing'`: its failure opens the breaker, its success
+   * does not close it.
    */
-  async guard<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+  async guard<T>(dependency: string, work: () => Promise<T>, proves: 'health' | 'nothing' = 'health'): Promise<T> {
     const turns = this.#budgets.get(dependency) ?? new PQueue({ concurrency: budget });
     this.#budgets.set(dependency, turns);
     try {
-      return await turns.add(async () => await this.#guarded(dependency, work));
+      return await turns.add(async () => await this.#guarded(dependency, work, proves));
     } finally {
       if (turns.size === 0 && turns.pending === 0) this.#budgets.delete(dependency);
     }
   }
 
-  async #guarded<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+  async #guarded<T>(dependency: string, work: () => Promise<T>, proves: 'health' | 'nothing'): Promise<T> {
     const waitMs = this.waitMs(dependency);
     if (waitMs > 0) {
       throw this.#refusal(dependency, waitMs);
@@ -62,7 +63,7 @@ export class Breakers {
     if (breaker) breaker.isProbing = true;
     try {
       const result = await work();
-      this.#open.delete(dependency);
+      if (proves === 'health') this.#open.delete(dependency);
       return result;
     } catch (error) {
       if (error instanceof TransientError && error.dependency === dependency) this.#fail(dependency, error);
