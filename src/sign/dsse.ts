@@ -16,8 +16,7 @@ export type Signing = Envelope['kind'];
  */
 export async function seal(payload: Payload, filing: Filing, signer: Signer, signing: Signing, ctx: Context): Promise<Envelope> {
   const toSign = signing === 'dsse' ? paeOf(payload.payloadType, payload.bytes) : payload.bytes;
-  const { signature, publicKey, certificate, chain } = await signer.sign(toSign, ctx);
-  const key = parsePublicKey(publicKey);
+  const { signature, publicKey, certificate, chain, key = parsePublicKey(publicKey) } = await signer.sign(toSign, ctx);
   if (!isSignedBy(key, toSign, signature)) {
     throw new TerminalError(
       'sign.bad-signature',

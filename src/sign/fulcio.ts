@@ -77,9 +77,10 @@ export async function openWith(options: FulcioOptions, means: SignerMeans, clock
   return {
     publicKey: undefined,
     async sign(bytes, within) {
-      const { privateKey, publicKey, certificate, chain } = await renewal.get(within);
+      const { privateKey, publicKey, key, certificate, chain } = await renewal.get(within);
       // P-256 takes 40 µs, no more than handing the work to a thread would.
-      return { signature: signBytes('sha256', bytes, { key: privateKey, dsaEncoding: 'der' }), publicKey, certificate, chain };
+      const signature = signBytes('sha256', bytes, { key: privateKey, dsaEncoding: 'der' });
+      return { signature, publicKey, key, certificate, chain };
     },
     owns: async (signatory, within) => identities.has(signatory, await trusted(means, within)),
     async isCurrent() {

@@ -84,7 +84,7 @@ function signerOf(key: KmsKey): Signer & { readonly publicKey: string } {
       const signature = await tracked('sign', ctx, async (limited) => await key.sign(toSign(publicKey.algorithm, bytes), limited));
       if (!isSignedBy(publicKey, bytes, signature))
         throw trouble('wrongKey', place, `want ${publicKey.fingerprint}, version ${version.name}`);
-      return { signature, publicKey: publicKey.pem, certificate: '', chain: '' };
+      return { signature, publicKey: publicKey.pem, key: publicKey, certificate: '', chain: '' };
     },
     async owns(signatory, ctx) {
       const theirs = pemIn(signatory.publicKey);

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { SecretData } from '../kube/objects.ts';
+import type { PublicKey } from '../model/public-key.ts';
 import type { Context } from '../observe/context.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 
@@ -8,6 +9,8 @@ export interface Signed {
   readonly signature: Uint8Array;
   /** SPKI PEM. */
   readonly publicKey: string;
+  /** The same, parsed, from a signer that signs many times with it: parsing takes longer than signing. */
+  readonly key?: PublicKey;
   readonly certificate: string;
   readonly chain: string;
 }

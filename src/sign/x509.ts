@@ -91,7 +91,13 @@ function signerOf(material: KeyMaterial, { place, mark, digest }: Reading): Sign
       ctx.signal.throwIfAborted();
       if (certificates) demandInTime(certificates, Date.now());
       const signature = await signWith(bytes);
-      return { signature, publicKey: pem, certificate: certificates?.certificate ?? '', chain: certificates?.chain ?? '' };
+      return {
+        signature,
+        publicKey: pem,
+        key: key.publicKey,
+        certificate: certificates?.certificate ?? '',
+        chain: certificates?.chain ?? '',
+      };
     },
     owns: async (signatory) => own.has(signatory.publicKey),
     async isCurrent(ctx) {

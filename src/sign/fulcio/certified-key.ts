@@ -2,6 +2,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, TransientError } from '../../errors.ts';
 import { pemOf } from '../../model/pem.ts';
+import { publicKeyOf, type PublicKey } from '../../model/public-key.ts';
 import type { Context } from '../../observe/context.ts';
 import { checkChain, countScts, identityOf, type Identity } from '../../trust/certificate.ts';
 import type { TrustedRoot } from '../../trust/trusted-root.ts';
@@ -11,6 +12,7 @@ import type { Issued } from './request.ts';
 /** A key with the certificate that was issued for it. */
 export interface CertifiedKey extends Omit<Signed, 'signature'> {
   readonly privateKey: KeyObject;
+  readonly key: PublicKey;
   readonly identity: Identity;
   /** What is between the leaf and the root. */
   readonly intermediates: readonly X509Certificate[];
@@ -56,9 +58,11 @@ export async function certifiedKeyOf(issued: Issued, key: FreshKey, scale: Scale
   const at = new Date(Math.max(scale.now(), notBefore));
   const { issuer } = believed('untrusted', leaf, trustFix, () => checkChain(leaf, intermediates, at, scale.root));
   demandSct(leaf, issuer, issued, scale);
+  const publicKey = publicKeyOf(key.publicKey);
   return {
     privateKey: key.privateKey,
-    publicKey: key.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    publicKey: publicKey.pem,
+    key: publicKey,
     certificate: pemOf('CERTIFICATE', leaf.raw),
     chain: others.map((one) => pemOf('CERTIFICATE', one.raw)).join(''),
     identity: believed('untrusted', leaf, trustFix, () => identityOf(leaf)),
