@@ -5,7 +5,8 @@ import { TransientError } from '../errors.ts';
 import type { Context } from '../observe/context.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import { certifiedKeyOf, type CertifiedKey } from './fulcio/certified-key.ts';
-import { openConnections, Proxy, readCaFile, type Connections } from './fulcio/connections.ts';
+import { readCaFile } from '../http/outward.ts';
+import { openConnections, Proxy, type Connections } from './fulcio/connections.ts';
 import { openIdentities } from './fulcio/identities.ts';
 import { openRenewal } from './fulcio/renewal.ts';
 import { requestCertificate } from './fulcio/request.ts';
@@ -38,6 +39,8 @@ const FulcioOptions = z.strictObject({
 });
 type FulcioOptions = z.output<typeof FulcioOptions>;
 
+const caProblem = { code: 'sign.ca-file', fix: 'give a PEM file with the CA that signed the certificate of the Fulcio server' };
+
 /** What tests turn. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -57,7 +60,7 @@ export const fulcio = {
 export async function openWith(options: FulcioOptions, means: SignerMeans, clock: Clock, ctx: Context): Promise<Signer> {
   await using stack = new AsyncDisposableStack();
   const { caFile } = options;
-  const caPem = caFile === undefined ? undefined : await readCaFile(caFile);
+  const caPem = caFile === undefined ? undefined : await readCaFile(caFile, caProblem);
   const connections = stack.use(openConnections(caPem, options.proxy));
   const identities = openIdentities();
   const renewal = stack.use(
@@ -85,7 +88,7 @@ export async function openWith(options: FulcioOptions, means: SignerMeans, clock
     owns: async (signatory, within) => identities.has(signatory, await trusted(means, within)),
     async isCurrent() {
       // Whether the CA is still readable is the next signer's trouble: this one goes on.
-      return caFile === undefined || (await readCaFile(caFile).catch(() => caPem)) === caPem;
+      return caFile === undefined || (await readCaFile(caFile, caProblem).catch(() => caPem)) === caPem;
     },
     [Symbol.asyncDispose]: async () => await life.disposeAsync(),
   };

@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import { TerminalError, TransientError, type CodedError } from '../errors.ts';
 import { isBusy, retryAfterMs, send, shownUrl, type Answer } from '../http/http.ts';
+import { openOutward, readCaFile } from '../http/outward.ts';
 import type { Context } from '../observe/context.ts';
 
 const plainUrl = 'want an http or https URL without user, query and fragment';
@@ -45,10 +43,14 @@ export interface Line extends AsyncDisposable {
 /** Parallel connections to one server; the rate is held elsewhere. */
 const connections = 32;
 
+const caProblem = { code: 'tlog.ca-file', fix: 'point it to a PEM file with certificates' };
+
 /** `scheme` is what its dependency begins with. Throws `tlog.ca-file` and `tlog.url`. */
 export async function openLine(options: LineOptions, scheme: 'tlog' | 'tsa'): Promise<Line> {
   if (!isPlainUrl(options.url)) throw new TerminalError('tlog.url', `Cannot use ${shownUrl(options.url)}: ${plainUrl}`);
-  const dispatcher = await openDispatcher(options);
+  const { caFile, proxy } = options;
+  const ca = caFile === undefined ? undefined : await readCaFile(caFile, caProblem);
+  const dispatcher = openOutward({ ca, proxy, connections });
   const { url } = options;
   const base = url.endsWith('/') ? url : `${url}/`;
   const dependency = `${scheme}:${new URL(url).host}`;
@@ -63,24 +65,6 @@ export async function openLine(options: LineOptions, scheme: 'tlog' | 'tsa'): Pr
       await dispatcher.close();
     },
   };
-}
-
-async function openDispatcher({ caFile, proxy }: LineOptions): Promise<Dispatcher> {
-  const ca = caFile === undefined ? undefined : [...getCACertificates('default'), await readCa(caFile)];
-  const tls = { ...(ca && { ca }) };
-  if (proxy === undefined) return new Agent({ connections, connect: tls });
-  const { http = '', https = '', except = '' } = proxy;
-  return new EnvHttpProxyAgent({ connections, connect: tls, requestTls: tls, httpProxy: http, httpsProxy: https, noProxy: except });
-}
-
-async function readCa(file: string): Promise<string> {
-  const fix = 'point it to a PEM file with certificates';
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TerminalError('tlog.ca-file', `Cannot read CA file "${file}": ${reason}`, { cause: error, fix });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TerminalError('tlog.ca-file', `Cannot read CA file "${file}": it has no certificate`, { fix });
 }
 
 /** What was tried, for messages, and of which room's branch the codes are: `tlog.` or `tlog.timestamp-`. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { TerminalError } from '../errors.ts';
-import { openOutward, type Outward } from '../http/outward.ts';
+import { openOutward, readCaFile, type Proxy } from '../http/outward.ts';
 import { shownUrl } from '../http/http.ts';
 import { isSame } from './signature.ts';
 import type { Context } from '../observe/context.ts';
@@ -17,7 +17,7 @@ export interface TrustOptions {
   readonly services?: AskedServices;
   /** PEM file with certificate authorities for TLS, beside the well-known ones. */
   readonly caFile?: string;
-  readonly proxy?: Outward['proxy'];
+  readonly proxy?: Proxy;
 }
 
 export interface OpenTrust {
@@ -35,14 +35,16 @@ export interface OpenTrust {
 /** A mirror re-signs its timestamp every few hours (audit-and-trust 3.2). */
 const mirrorLifeMs = 6 * 60 * 60 * 1000;
 
+const caProblem = { code: 'trust.ca-file', fix: 'point it to a PEM file with certificates' };
+
 /** Reads and parses trust once. Throws `trust.root`, `trust.tuf-*`, `trust.cache`, `trust.services`, `trust.ca-file`, and what `http` throws. */
 export async function openTrust(options: TrustOptions, ctx: Context): Promise<OpenTrust> {
   const { file, tuf, services } = options;
   if (file !== undefined) return await fromFile(file);
   const asked = services === undefined ? [] : urlsOf(services);
   if (tuf === undefined && asked.length === 0) return nothing;
-  const ca = options.caFile === undefined ? undefined : await readCa(options.caFile);
-  const dispatcher = openOutward({ ...(ca !== undefined && { ca }), ...(options.proxy && { proxy: options.proxy }), connections: 8 });
+  const ca = options.caFile === undefined ? undefined : await readCaFile(options.caFile, caProblem);
+  const dispatcher = openOutward({ ca, proxy: options.proxy, connections: 8 });
   try {
     if (tuf !== undefined) return await fromMirror(tuf, dispatcher, ctx);
     return await fromServices(services ?? { rekor: [], timestamps: [] }, dispatcher, ctx);
@@ -98,15 +100,6 @@ async function readRoot(file: string): Promise<Uint8Array> {
       fix: 'name a file that can be read',
     });
   }
-}
-
-async function readCa(file: string): Promise<string> {
-  const fix = 'point it to a PEM file with certificates';
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new TerminalError('trust.ca-file', `Cannot read CA file "${file}": ${reasonOf(error)}`, { cause: error, fix });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TerminalError('trust.ca-file', `Cannot read CA file "${file}": it has no certificate`, { fix });
 }
 
 async function fromServices(services: AskedServices, dispatcher: ReturnType<typeof openOutward>, ctx: Context): Promise<OpenTrust> {

@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
-import { TerminalError } from '../../errors.ts';
+import type { Dispatcher } from 'undici';
 import { send, type Answer, type Call } from '../../http/http.ts';
+import { openOutward, readCaFile, type Proxy } from '../../http/outward.ts';
 import type { Context } from '../../observe/context.ts';
 import { openAuthorizer, type Access } from './auth.ts';
 import type { Credentials } from './credentials.ts';
@@ -22,13 +20,6 @@ export interface RegistryOptions {
   readonly maxBytes: number;
   /** Proxies, as the environment of most programs names them. Without it connections are direct. */
   readonly proxy: Proxy | undefined;
-}
-
-export interface Proxy {
-  readonly http?: string | undefined;
-  readonly https?: string | undefined;
-  /** Hosts to reach directly, separated by commas. */
-  readonly except?: string | undefined;
 }
 
 /** Parallel connections to one registry; more only waits there instead of here. */
@@ -95,22 +86,8 @@ function withHeader(call: Call, authorization: string | undefined): Call {
 }
 
 async function openDispatcher({ insecure, caFile, proxy }: RegistryOptions, ctx: Context): Promise<Dispatcher> {
-  const ca = caFile === undefined ? undefined : [...getCACertificates('default'), await readCa(caFile)];
-  const tls = { rejectUnauthorized: !insecure, ...(ca && { ca }) };
-  if (insecure) ctx.logger.warn({ store: 'oci' }, 'certificates of registries are not verified, and plain http is allowed');
-  if (proxy === undefined) return new Agent({ connections, connect: tls });
-  const { http = '', https = '', except = '' } = proxy;
-  return new EnvHttpProxyAgent({ connections, connect: tls, requestTls: tls, httpProxy: http, httpsProxy: https, noProxy: except });
-}
-
-async function readCa(file: string): Promise<string> {
   const fix = 'point storage.oci.ca-file to a PEM file with certificates';
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new TerminalError('oci.ca-file', `Cannot read CA file "${file}": ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-      fix,
-    });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TerminalError('oci.ca-file', `Cannot read CA file "${file}": it has no certificate`, { fix });
+  const ca = caFile === undefined ? undefined : await readCaFile(caFile, { code: 'oci.ca-file', fix });
+  if (insecure) ctx.logger.warn({ store: 'oci' }, 'certificates of registries are not verified, and plain http is allowed');
+  return openOutward({ ca, insecure, proxy, connections });
 }
