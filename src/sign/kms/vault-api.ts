@@ -38,11 +38,14 @@ const maxBytes = 1024 * 1024;
 /** So that a second try has its place in the ten seconds that a signature may take. */
 const attemptMs = 4_000;
 
+/** As many as signatures are made at once; without a bound there are ever more of them, as calls come and go. */
+const connections = 16;
+
 /** The client of one Vault: address, namespace and CA as configured, else as the environment of Vault's own client has them. */
 export async function openVaultApi(address: string, { auth, ambient }: Access, place: Place): Promise<VaultApi> {
   const namespace = auth.namespace ?? ambient.VAULT_NAMESPACE ?? ambient.BAO_NAMESPACE;
   const ca = await caOf(auth.caFile ?? ambient.VAULT_CACERT ?? ambient.BAO_CACERT);
-  const agent = ca === undefined ? undefined : new Agent({ connect: { ca } });
+  const agent = new Agent({ connections, ...(ca !== undefined && { connect: { ca } }) });
   const headers = { 'x-vault-request': 'true', ...(namespace !== undefined && { 'x-vault-namespace': namespace }) };
   return {
     async ask({ method, path, body, token, secrets = [] }, ctx) {
@@ -52,7 +55,7 @@ export async function openVaultApi(address: string, { auth, ambient }: Access, p
         dependency: place.dependency,
         headers: { ...headers, ...(token !== undefined && { 'x-vault-token': token }) },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        ...(agent && { dispatcher: agent }),
+        dispatcher: agent,
         timeoutMs: attemptMs,
         maxBytes,
         // A standby sends us to the active server.
@@ -66,7 +69,7 @@ export async function openVaultApi(address: string, { auth, ambient }: Access, p
       return saidIn(answer, token === undefined ? secrets : [token, ...secrets]);
     },
     async [Symbol.asyncDispose]() {
-      await agent?.destroy();
+      await agent.destroy();
     },
   };
 }
