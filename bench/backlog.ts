@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly runs: number;
   /** Measure what `tsc` makes, in the image's environment, and not the checkout. */
   readonly isBuilt: boolean;
+  /** Measure only what has this in its name; empty text for all. */
+  readonly only: string;
   readonly say: (line: string) => void;
 }
 

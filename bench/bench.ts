@@ -20,7 +20,7 @@ const benches: Readonly<Record<string, Row>> = {
   },
   derive: { says: 'statements per second, beside JSON.parse and JSON.stringify of the same objects', runs: 1, run: derive },
   signatures: {
-    says: 'signatures of each kind of signer (--runs N, default 10000), beside the bare key or request; memory, sockets, logins',
+    says: 'signatures of each kind of signer (or of one: signatures Vault; --runs N, default 10000), beside the bare key or request; memory, sockets, logins',
     runs: 10_000,
     run: signatures,
   },
@@ -43,5 +43,5 @@ if (row === undefined || runs === undefined || !Number.isInteger(runs) || runs <
   for (const [each, { says }] of Object.entries(benches)) process.stderr.write(`  npm run bench -- ${each}  ${says}\n`);
   process.exitCode = 2;
 } else {
-  await row.run({ runs, isBuilt: values.built, say: (line) => void process.stdout.write(`${line}\n`) });
+  await row.run({ runs, isBuilt: values.built, only: positionals[1] ?? '', say: (line) => void process.stdout.write(`${line}\n`) });
 }

@@ -152,8 +152,8 @@ function plain(name: string, type: KeyType, digest: string | null): Row {
 }
 
 /** Each kind of signer in a process of its own: its rate beside the bare key or request, and whether memory and sockets stay as they are. */
-export async function signatures({ runs, say }: BenchOptions): Promise<void> {
-  for (const { name, beside, share = 1, skip, prepare } of rows) {
+export async function signatures({ runs, only, say }: BenchOptions): Promise<void> {
+  for (const { name, beside, share = 1, skip, prepare } of rows.filter((row) => row.name.includes(only))) {
     const why = (await skip?.()) ?? false;
     if (why !== false) {
       say(`${name}: not measured, ${why}`);
