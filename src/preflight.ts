@@ -1,9 +1,10 @@
 import type { Rooms } from './carriage.ts';
 import type { Config } from './config/config.ts';
-import { CodedError, TerminalError } from './errors.ts';
+import { CodedError, codeOf, TerminalError } from './errors.ts';
 import type { Envelope } from './model/envelope.ts';
 import { parsePublicKey } from './model/public-key.ts';
 import type { Context } from './observe/context.ts';
+import { servicesOf } from './services.ts';
 import { seal } from './sign/dsse.ts';
 import type { Signer } from './sign/signer.ts';
 import { signedBytesOf, signedOver } from './tlog/algorithm.ts';
@@ -13,11 +14,22 @@ import { signedBytesOf, signedOver } from './tlog/algorithm.ts';
  * that opens and that the log would refuse is refused here, not when the first run fails. Throws what is wrong with the first one.
  */
 export async function preflight(config: Config, rooms: Rooms, ctx: Context): Promise<void> {
+  await demandTimed(config);
   for (const name of signerNamesOf(config)) {
     const signer = await opened(name, config, rooms, ctx);
     if (signer === undefined) continue;
     const envelope = await seal(probe.payload, probe.filing, signer, 'dsse', ctx);
     if (config.transparency !== 'off') await demandLoggable(name, envelope, { config, rooms }, ctx);
+  }
+}
+
+/** A signing configuration with a log that nobody gives times for is refused; one that is not there, or half written, may come. */
+async function demandTimed(config: Config): Promise<void> {
+  if (config.transparency === 'off') return;
+  try {
+    await servicesOf(config);
+  } catch (error) {
+    if (codeOf(error) === 'config.no-timestamp') throw error;
   }
 }
 

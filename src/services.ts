@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from './config/config.ts';
 import { TerminalError } from './errors.ts';
-import type { LogKind } from './tlog/log.ts';
-import { logs } from './tlog/logs.ts';
+import type { logs } from './tlog/logs.ts';
 import { parseSigningConfig, selectServices, type SelectedServices } from './tlog/signing-config.ts';
 import type { LineOptions } from './tlog/line.ts';
 import type { TrustOptions } from './trust/open.ts';
@@ -12,13 +11,17 @@ export interface Services {
   /** Each takes every upload. Never empty. */
   readonly logs: readonly {
     readonly kind: keyof typeof logs;
-    readonly options: Parameters<LogKind['open']>[0] & { readonly url: string };
+    /** Of its row of the table. */
+    readonly options: { readonly url: string };
   }[];
   readonly authorities: readonly LineOptions[];
   readonly trust: TrustOptions;
 }
 
-/** Reads the signing configuration, if there is one: what it says stands above the keys for single services. Throws `config.unreadable`. */
+/**
+ * Reads the signing configuration, if there is one: what it says stands above the keys for single services. Throws `config.unreadable`,
+ * `config.no-timestamp`, and what the file itself throws (`tlog.signing-config`, `tlog.no-service`).
+ */
 export async function servicesOf(config: Config): Promise<Services> {
   const { log } = config;
   const selected = log.signingConfig === undefined ? undefined : await selectedIn(log.signingConfig, log.version);
@@ -26,6 +29,7 @@ export async function servicesOf(config: Config): Promise<Services> {
   const plain = [{ url: log.url, majorApiVersion: log.version === '2' ? 2 : 1 }];
   const chosen = selected === undefined || selected.rekor.length === 0 ? plain : selected.rekor;
   const stamps = selected === undefined || selected.tsa.length === 0 ? log.timestamps : selected.tsa;
+  if (config.transparency !== 'off' && stamps.length === 0) demandTimed(chosen);
   return {
     logs: chosen.map(({ url, majorApiVersion }) => ({
       kind: majorApiVersion === 2 ? 'rekor-v2' : 'rekor-v1',
@@ -39,6 +43,18 @@ export async function servicesOf(config: Config): Promise<Services> {
     authorities: stamps.map((url) => ({ url, ...line })),
     trust: { ...trustOf(config, chosen, stamps), ...line },
   };
+}
+
+function demandTimed(chosen: readonly { readonly url: string; readonly majorApiVersion: number }[]): void {
+  const untimed = chosen.find(({ majorApiVersion }) => majorApiVersion === 2);
+  if (untimed === undefined) return;
+  throw new TerminalError(
+    'config.no-timestamp',
+    `Cannot log at ${untimed.url}: a Rekor 2 says nothing of the time, and no authority is named`,
+    {
+      fix: 'name a timestamp authority in the signing configuration, or in transparency.timestamp.url',
+    },
+  );
 }
 
 async function selectedIn(file: string, version: 'auto' | '1' | '2'): Promise<SelectedServices> {
