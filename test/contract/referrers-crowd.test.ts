@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { oci } from '../../src/store/oci/oci.ts';
 import type { OciOptions } from '../../src/store/oci/options.ts';
 import { startCraneRegistry, startOciRegistry, startRefRegistry, startRegistry } from '../servers/registry.ts';
@@ -40,7 +41,7 @@ const places = [
 
 /** Everything that a process says, once it was let go. */
 async function crowd(tasks: readonly object[]): Promise<readonly string[]> {
-  const file = path.join(import.meta.dirname, 'store-writer.ts');
+  const file = fileURLToPath(import.meta.resolve('./store-writer.ts'));
   const children = tasks.map((task) =>
     spawn(process.execPath, [file, JSON.stringify(task)], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 60_000, killSignal: 'SIGKILL' }),
   );

@@ -203,8 +203,7 @@ describe('compressed answers', () => {
       assert.equal(short(error), 'TransientError oci.protocol');
       assert.match(error.message, /compressed, which was not asked for/);
       assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 1024 * 1024);
-      const asked = server.seen.filter(({ url }) => url.startsWith('/v2/app/'));
-      assert.deepEqual([...new Set(asked.map(({ headers }) => headers['accept-encoding']))], ['identity']);
+      assert.equal(server.headers.at(-1)?.['accept-encoding'], 'identity');
     });
   }
 

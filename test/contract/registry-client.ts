@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
 import path from 'node:path';
 import { CodedError } from '../../src/errors.ts';
 import { openRegistries, type RegistryOptions } from '../../src/store/oci/client.ts';
@@ -35,11 +36,13 @@ export async function clientOf(host: string, options: Partial<RegistryOptions> =
   return { repository: registries.repository(`${host}/app`, 'pull,push'), [Symbol.asyncDispose]: async () => await life.disposeAsync() };
 }
 
+type Answering = (request: Seen, headers: IncomingHttpHeaders) => Reply | undefined;
+
 /** Basic authentication before everything, then `reply` for what is below `/v2/app/`. */
-export function guarded(reply: (request: Seen) => Reply | undefined): (request: Seen) => Reply | undefined {
-  return (request) => {
+export function guarded(reply: Answering): Answering {
+  return (request, headers) => {
     if (request.authorization === undefined) return { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } };
-    return reply(request);
+    return reply(request, headers);
   };
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 
 /** One request as it came. */
@@ -7,8 +7,6 @@ export interface Seen {
   readonly method: string;
   readonly url: string;
   readonly authorization: string | undefined;
-  /** Lower-case names; what came several times is left out. */
-  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -24,15 +22,22 @@ export interface StandIn extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string;
   readonly seen: readonly Seen[];
+  /** Of each request that was seen, its headers. */
+  readonly headers: readonly IncomingHttpHeaders[];
 }
 
 /** A server that answers as a test wants; undefined is no answer at all. What registries never do, real ones cannot be asked to. */
-export async function standIn(reply: (request: Seen) => Reply | undefined, tls?: ServerOptions): Promise<StandIn> {
+export async function standIn(
+  reply: (request: Seen, headers: IncomingHttpHeaders) => Reply | undefined,
+  tls?: ServerOptions,
+): Promise<StandIn> {
   const seen: Seen[] = [];
+  const headersSeen: IncomingHttpHeaders[] = [];
   const listener: RequestListener = (message, response) => {
     void requestOf(message).then((request) => {
       seen.push(request);
-      const answer = reply(request);
+      headersSeen.push(message.headers);
+      const answer = reply(request, message.headers);
       if (answer === undefined) return;
       const { status, headers = {}, body = '', missingBytes } = answer;
       if (missingBytes === undefined) {
@@ -51,6 +56,7 @@ export async function standIn(reply: (request: Seen) => Reply | undefined, tls?:
   return {
     host: `127.0.0.1:${address.port}`,
     seen,
+    headers: headersSeen,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -63,6 +69,5 @@ async function requestOf(message: IncomingMessage): Promise<Seen> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) if (Buffer.isBuffer(chunk)) chunks.push(chunk);
   const { method = '', url = '', headers } = message;
-  const single = Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value] as const] : []));
-  return { method, url, authorization: headers.authorization, headers: Object.fromEntries(single), body: Buffer.concat(chunks).toString() };
+  return { method, url, authorization: headers.authorization, body: Buffer.concat(chunks).toString() };
 }

@@ -2,17 +2,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { sha256Of } from '../../src/model/digest.ts';
 import { clientOf, failureOf, guarded, short } from './registry-client.ts';
-import { standIn, type Reply, type Seen } from './registry-stand-in.ts';
+import { standIn, type Reply, type StandIn } from './registry-stand-in.ts';
 import { ctx } from './store-world.ts';
 
 const indexType = 'application/vnd.oci.image.index.v1+json';
 
+/** Of each write its `If-Match`. */
+const conditionsOf = ({ seen, headers }: StandIn) =>
+  headers.filter((_, index) => seen[index]?.method === 'PUT').map((each) => each['if-match']);
+
 describe('tags of a registry that compares', () => {
-  const tagged = (etag: string, onPut: (request: Seen, count: number) => number) => {
+  const tagged = (etag: string, onPut: (count: number, condition: string | undefined) => number) => {
     let [body, puts] = ['{"n":0}', 0];
-    return guarded((request): Reply => {
+    return guarded((request, headers): Reply => {
       if (request.method === 'PUT') {
-        const status = onPut(request, (puts += 1));
+        const status = onPut((puts += 1), headers['if-match']);
         if (status === 201) body = request.body;
         return { status };
       }
@@ -26,22 +30,22 @@ describe('tags of a registry that compares', () => {
   };
 
   it('are written with what was read as the condition, and again after a 412', async () => {
-    await using server = await standIn(tagged('"one"', (_, count) => (count === 1 ? 412 : 201)));
+    await using server = await standIn(tagged('"one"', (count) => (count === 1 ? 412 : 201)));
     await using client = await clientOf(server.host);
 
     await client.repository.update('t', change, ctx);
 
-    const conditions = server.seen.filter(({ method }) => method === 'PUT').map(({ headers }) => headers['if-match']);
+    const conditions = conditionsOf(server);
     assert.deepEqual(conditions, ['"one"', '"one"']);
   });
 
   it('are written without a condition that never holds', async () => {
-    await using server = await standIn(tagged('"odd"', ({ headers }) => (headers['if-match'] === undefined ? 201 : 412)));
+    await using server = await standIn(tagged('"odd"', (_, condition) => (condition === undefined ? 201 : 412)));
     await using client = await clientOf(server.host);
 
     await client.repository.update('t', change, ctx);
 
-    const conditions = server.seen.filter(({ method }) => method === 'PUT').map(({ headers }) => headers['if-match']);
+    const conditions = conditionsOf(server);
     assert.equal(conditions.at(-1), undefined);
   });
 
@@ -51,10 +55,7 @@ describe('tags of a registry that compares', () => {
 
     await client.repository.update('t', change, ctx);
 
-    assert.deepEqual(
-      server.seen.filter(({ method }) => method === 'PUT').map(({ headers }) => headers['if-match']),
-      [undefined],
-    );
+    assert.deepEqual(conditionsOf(server), [undefined]);
   });
 
   for (const { name, status, body } of [
