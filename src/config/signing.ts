@@ -1,7 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { providerNames } from './rooms.ts';
-import { shown, type Parsed, type ValueType } from './values.ts';
+import { isBareReference, shown, type Parsed, type ValueType } from './values.ts';
 
 const Text = z.string().min(1).max(2_000);
 const SecretName = z.string().regex(/^[a-z0-9.-]{1,63}\/[a-z0-9.-]{1,253}$/, 'want namespace/name');
@@ -11,7 +11,7 @@ const Named = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('x509'), directory: Text.optional(), secret: SecretName.optional() }),
   z.strictObject({
     kind: z.literal('kms'),
-    kmsref: Text,
+    kmsref: Text.refine(isBareReference, 'it has a user, a query or a fragment'),
     'key-version': z.int().min(1).optional(),
     namespace: Text.optional(),
     mount: Text.optional(),

@@ -58,6 +58,18 @@ export const httpUrls: ValueType<readonly string[]> = {
   },
 };
 
+/** Whether a reference to a key holds what belongs into no reference: it is shown in errors. */
+export function isBareReference(given: string): boolean {
+  return !/:\/\/[^/]*@|[?#]/.test(given);
+}
+
+/** A reference to a key in a key management service; the empty text is none. */
+export const keyReference: ValueType<string> = {
+  allowed: 'scheme://… without user, query and fragment; empty for none',
+  parse: (given) =>
+    isBareReference(given) ? { kind: 'value', value: given } : { kind: 'wrong', reason: 'it has a user, a query or a fragment' },
+};
+
 /** `namespace/name`; the empty text is none. */
 export const secretName: ValueType<{ readonly namespace: string; readonly name: string } | undefined> = {
   allowed: 'namespace/name of a Secret; or empty for none',

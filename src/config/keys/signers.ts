@@ -1,7 +1,7 @@
 import type { Key } from '../key.ts';
 import { namedSigners, signingRules } from '../signing.ts';
 import { providerNames } from '../rooms.ts';
-import { bool, httpUrl, oneOf, path, secretName, text, wholeNumber } from '../values.ts';
+import { bool, httpUrl, keyReference, oneOf, path, secretName, text, wholeNumber } from '../values.ts';
 
 /** A text, or a path, of a key management service. */
 function kms(doc: string, from: 'Chains' | 'Chainsmith' = 'Chains') {
@@ -77,6 +77,7 @@ export const signerKeys = {
     ...kms(
       'URI of a key in a key management service: awskms://, gcpkms://, azurekms://, hashivault://, openbao://, or k8s://namespace/secret',
     ),
+    type: keyReference,
     secret: 'url',
   },
   'signers.kms.auth.address': { ...kms('Address of the key management service'), secret: 'url' },
