@@ -111,7 +111,7 @@ export interface Signing extends AsyncDisposable {
   /** Makes the namespaces. */
   readonly namespaces: (...names: readonly string[]) => Promise<void>;
   /** Starts the controller, or starts it again; `kill -9` ends the one before. */
-  readonly restart: (flags?: readonly string[]) => Promise<Controller>;
+  readonly restart: (flags?: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Controller>;
   readonly stop: () => Promise<void>;
   /** Everything that all controllers said. */
   readonly log: () => Promise<string>;
@@ -152,9 +152,9 @@ export async function startSigning(data: Readonly<Record<string, string>>): Prom
     async namespaces(...names) {
       for (const name of names) await demand(cluster.api.call('POST', '/api/v1/namespaces', { metadata: { name } }), 'make a namespace');
     },
-    async restart(flags = []) {
+    async restart(flags = [], env = {}) {
       await stop();
-      controller = await cluster.startController(flags, { logFile });
+      controller = await cluster.startController(flags, { logFile, env });
       return controller;
     },
     stop,
@@ -177,7 +177,10 @@ export async function startSigning(data: Readonly<Record<string, string>>): Prom
     annotations,
     async signed(name, namespace = 'ci', withinMs = 90_000) {
       const isSigned = async (): Promise<boolean> => (await annotations(name, namespace))['chains.tekton.dev/signed'] === 'true';
-      await until(`${namespace}/${name} to be signed`, withinMs, isSigned);
+      await until(`${namespace}/${name} to be signed`, withinMs, isSigned).catch(async (cause: unknown) => {
+        const lines = (await log()).split('\n').filter((line) => line.includes(`"${namespace}/${name}"`));
+        throw new Error(`${namespace}/${name} is not signed: ${lines.slice(-3).join('\n')}`, { cause });
+      });
       return await annotations(name, namespace);
     },
     [Symbol.asyncDispose]: async () => await life.disposeAsync(),
