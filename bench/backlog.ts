@@ -1,13 +1,13 @@
 import { cp, readFile, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { openKubeClient } from '../src/kube/client.ts';
 import { openKubeconfig } from '../src/kube/kubeconfig.ts';
 import { patchObject } from '../src/kube/objects.ts';
 import type { Context } from '../src/observe/context.ts';
-import { demand, newTaskRun, startCluster, succeeded, type Cluster } from '../test/integration/cluster.ts';
+import { demand, newTaskRun, startCluster, succeeded, type Cluster, type Controller } from '../test/integration/cluster.ts';
 import { output } from '../test/servers/command.ts';
-import { until } from '../test/servers/process.ts';
 
 export interface BenchOptions {
   readonly runs: number;
@@ -36,8 +36,8 @@ export async function backlog({ runs, isBuilt, say }: BenchOptions): Promise<voi
 
   const startedAt = performance.now();
   await using controller = await cluster.startController(['--namespace', namespaces[0]], how);
-  const signed = async (): Promise<number> => sumOf(await controller.metrics(), 'watcher_taskrun_marked_signed_total');
-  await until('the backlog to be signed', 20 * 60_000, async () => (await signed()) >= runs);
+  const readyMs = performance.now() - startedAt;
+  await untilSigned(runs, controller);
   const ours = runs / ((performance.now() - startedAt) / 1000);
   const text = await controller.metrics();
   const calls = sumOf(text, 'chainsmith_kube_requests_total', /verb="(?!watch)/);
@@ -50,12 +50,22 @@ export async function backlog({ runs, isBuilt, say }: BenchOptions): Promise<voi
   };
   const bare = await bareRate(cluster, { runs, annotations: sample.metadata.annotations }, ctx);
   say(
-    `controller   ${ours.toFixed(1)} runs/s from start of the process, ${(calls / runs).toFixed(2)} API calls a run, ${(Number(memory) / 1024).toFixed(0)} MB peak resident memory, ${((busy * 1000) / runs).toFixed(2)} ms of CPU a run`,
+    `controller   ${ours.toFixed(1)} runs/s from start of the process, ${(calls / runs).toFixed(2)} API calls a run, ${(Number(memory) / 1024).toFixed(0)} MB peak resident memory, ${((busy * 1000) / runs).toFixed(2)} ms of CPU a run, ready after ${(readyMs / 1000).toFixed(1)} s`,
   );
   say(`bare client  ${bare.one.toFixed(1)} runs/s with one write a run, ${bare.two.toFixed(1)} runs/s with two`);
   say(
     `ratio        ${((100 * ours) / bare.one).toFixed(0)} % of one write a run, which is what a backlog takes; ${((100 * ours) / bare.two).toFixed(0)} % of two`,
   );
+}
+
+/** A look at the metrics costs the controller some milliseconds: often only when it is about to end. */
+async function untilSigned(runs: number, controller: Controller): Promise<void> {
+  const giveUp = Date.now() + 20 * 60_000;
+  for (let signed = 0; signed < runs;) {
+    if (Date.now() > giveUp) throw new Error(`Cannot wait any longer: ${signed} of ${runs} runs are signed`);
+    await sleep(signed < 0.9 * runs ? 500 : 20);
+    signed = sumOf(await controller.metrics(), 'watcher_taskrun_marked_signed_total');
+  }
 }
 
 /** Compiles into a folder as the Dockerfile does; gives the program. */
