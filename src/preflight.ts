@@ -34,7 +34,7 @@ async function demandTimed(config: Config): Promise<void> {
 }
 
 /** Everybody who may sign anything. */
-export function signerNamesOf({ artifacts, rules }: Config): readonly string[] {
+function signerNamesOf({ artifacts, rules }: Config): readonly string[] {
   const own = Object.values(artifacts).flatMap(({ signers, stores }) => (stores.length === 0 ? [] : signers));
   return [...new Set([...own, ...rules.flatMap(({ signers }) => signers)])];
 }

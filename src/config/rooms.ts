@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { formatNames } from '../format/formats.ts';
-import { signers, type SignerName } from '../sign/signers.ts';
+import type { signers, SignerName } from '../sign/signers.ts';
 import { ambientNames } from '../sign/tokens/provider.ts';
 import { providerNames } from '../sign/tokens/providers.ts';
 import { stores, type StoreName } from '../store/stores.ts';
