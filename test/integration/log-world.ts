@@ -286,3 +286,13 @@ export async function makeShortCa(dir: string): Promise<ShortCa> {
 function opensslTime(seconds: number): string {
   return new Date(Date.now() + seconds * 1_000).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
 }
+
+/** As Tekton creates it: no status yet. */
+export function newPipelineRun(name: string): object {
+  return { apiVersion: 'tekton.dev/v1', kind: 'PipelineRun', metadata: { name }, spec: { pipelineRef: { name: 'release' } } };
+}
+
+export function withAnnotations(object: object, annotations: Readonly<Record<string, string>>): object {
+  const { metadata = {} } = object as { metadata?: object };
+  return { ...object, metadata: { ...metadata, annotations } };
+}
