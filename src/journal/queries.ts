@@ -1,23 +1,35 @@
-import { sql, type Kysely } from 'kysely';
+import { sql } from 'kysely';
 import type { Image } from '../model/artifact.ts';
-import type { Envelope } from '../model/envelope.ts';
-import type { LogEntry, Timestamp } from '../model/evidence.ts';
-import { sha256Of } from '../model/digest.ts';
-import type { Receipt } from '../model/receipt.ts';
-import type { Payload } from '../model/work.ts';
-import type { Admission, KnownKey, Note, Outcome, Postponement, Retention, WorkName } from './journal.ts';
-import { evidenceRow } from './evidence-rows.ts';
-import { childrenText, detailText, envelopeText, imageText, receiptText } from './rows.ts';
-import type { Tables } from './schema.ts';
-import { statementOf, type Statement } from './statement.ts';
+import type { Db, Statements } from './compiled.ts';
+import type { Admission, KnownKey, Note, Outcome, Postponement, Retention } from './journal.ts';
+import { childrenText, imageText } from './rows.ts';
+import type { Statement } from './statement.ts';
 
-type Db = Kysely<Tables>;
+// Each statement is a function of its own (`Query`), compiled once; beside it is what it is filled with.
 
 const lineColumns = ['uid', 'kind', 'namespace', 'name', 'state', 'lane', 'attempts', 'due', 'reason', 'updated_at'] as const;
 
-export function admitting(db: Db, { id, lane, at, snapshot }: Admission): readonly Statement[] {
-  const row = { uid: id.uid, kind: id.kind, namespace: id.namespace, name: id.name, lane, state: 'open', snapshot: snapshot ?? null };
-  const upsert = db
+interface OfRun {
+  readonly uid: string;
+}
+
+export function admitting(db: Statements, { id, lane, at, snapshot }: Admission): readonly Statement[] {
+  const { uid, kind, namespace, name } = id;
+  return [db.of(admit, { uid, kind, namespace, name, lane, at, snapshot: snapshot ?? null }), ...loading(db, uid)];
+}
+
+interface AdmitValues extends OfRun {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly lane: string;
+  readonly at: number;
+  readonly snapshot: string | null;
+}
+
+function admit(db: Db, { uid, kind, namespace, name, lane, at, snapshot }: AdmitValues) {
+  const row = { uid, kind, namespace, name, lane, state: 'open', snapshot };
+  return db
     .insertInto('run')
     .values({ ...row, attempts: 0, due: null, reason: null, admitted_at: at, updated_at: at, finished_at: null })
     .onConflict((conflict) =>
@@ -33,191 +45,153 @@ export function admitting(db: Db, { id, lane, at, snapshot }: Admission): readon
         finished_at: null,
       })),
     );
-  return [statementOf(upsert), ...loading(db, id.uid)];
 }
 
 /** Gives the run, its works, their receipts, and what logs say: four results. */
-export function loading(db: Db, uid: string): readonly Statement[] {
-  const works = db.selectFrom('work').selectAll().where('run', '=', uid).orderBy('position');
-  const receipts = db
-    .selectFrom('receipt')
-    .select(['work', 'reference', 'proven_at'])
-    .where('run', '=', uid)
-    .orderBy('work')
-    .orderBy('store');
-  const entries = db
-    .selectFrom('entry')
-    .select(['work', 'log', 'index', 'body', 'proof'])
-    .where('run', '=', uid)
-    .orderBy('work')
-    .orderBy('log');
-  return [
-    statementOf(
-      db
-        .selectFrom('run')
-        .select([...lineColumns, 'snapshot'])
-        .where('uid', '=', uid),
-    ),
-    statementOf(works),
-    statementOf(receipts),
-    statementOf(entries),
-  ];
+export function loading(db: Statements, uid: string): readonly Statement[] {
+  return [loadRun, loadWorks, loadReceipts, loadEntries].map((query) => db.of(query, { uid }));
 }
 
-export function childrenOf(db: Db, uid: string, image: Image): readonly Statement[] {
-  return [statementOf(db.selectFrom('image_index').select('children').where('run', '=', uid).where('image', '=', imageText(image)))];
+function loadRun(db: Db, { uid }: OfRun) {
+  return db
+    .selectFrom('run')
+    .select([...lineColumns, 'snapshot'])
+    .where('uid', '=', uid);
+}
+
+function loadWorks(db: Db, { uid }: OfRun) {
+  return db.selectFrom('work').selectAll().where('run', '=', uid).orderBy('position');
+}
+
+function loadReceipts(db: Db, { uid }: OfRun) {
+  const receipts = db.selectFrom('receipt').select(['work', 'reference', 'proven_at']).where('run', '=', uid);
+  return receipts.orderBy('work').orderBy('store');
+}
+
+function loadEntries(db: Db, { uid }: OfRun) {
+  const entries = db.selectFrom('entry').select(['work', 'log', 'index', 'body', 'proof']).where('run', '=', uid);
+  return entries.orderBy('work').orderBy('log');
+}
+
+interface OfImage extends OfRun {
+  readonly image: string;
+}
+
+export function childrenOf(db: Statements, uid: string, image: Image): readonly Statement[] {
+  return [db.of(loadChildren, { uid, image: imageText(image) })];
+}
+
+function loadChildren(db: Db, { uid, image }: OfImage) {
+  return db.selectFrom('image_index').select('children').where('run', '=', uid).where('image', '=', image);
 }
 
 /** Changes nothing when they are there; gives what is kept as the second result. */
-export function keepingChildren(db: Db, uid: string, image: Image, children: readonly Image[]): readonly Statement[] {
-  const insert = db
-    .insertInto('image_index')
-    .values({ run: uid, image: imageText(image), children: childrenText(children) })
-    .onConflict((conflict) => conflict.columns(['run', 'image']).doNothing());
-  return [statementOf(insert), ...childrenOf(db, uid, image)];
+export function keepingChildren(db: Statements, uid: string, image: Image, children: readonly Image[]): readonly Statement[] {
+  return [db.of(keepChildren, { uid, image: imageText(image), children: childrenText(children) }), ...childrenOf(db, uid, image)];
 }
 
-/** The first statement changes nothing when a payload is there already, and then its subjects stay as they are. */
-export function keepingPayload(db: Db, uid: string, work: WorkName, payload: Payload): readonly Statement[] {
-  const insert = db
-    .insertInto('work')
-    .values((eb) => ({
-      run: uid,
-      work: work.key,
-      position: eb
-        .selectFrom('work')
-        .select((count) => count.fn.countAll<number>().as('count'))
-        .where('run', '=', uid),
-      artifact: work.artifact,
-      format: work.format,
-      payload: payload.bytes,
-      payload_sha256: sha256Of(payload.bytes),
-      detail: detailText(payload),
-      envelope: null,
-      envelope_body: null,
-      signer: work.signer,
-      stores: work.stores.join(','),
-      is_logged: work.log ? 1 : 0,
-    }))
-    .onConflict((conflict) => conflict.columns(['run', 'work']).doNothing());
-  const subjects = payload.subjects.flatMap(({ name, digest }, position) =>
-    Object.entries(digest).map(([algorithm, hex]) => ({ run: uid, work: work.key, position, name, algorithm, digest: hex })),
-  );
-  // A row a statement: the text stays the same for any number of subjects, so the engine prepares it once.
-  return [statementOf(insert, true), ...subjects.map((row) => statementOf(db.insertInto('subject').values(row)))];
+function keepChildren(db: Db, { uid, image, children }: OfImage & { readonly children: string }) {
+  const insert = db.insertInto('image_index').values({ run: uid, image, children });
+  return insert.onConflict((conflict) => conflict.columns(['run', 'image']).doNothing());
 }
 
-/** Changes nothing when an envelope is there, or the kept payload is another one. */
-export function keepingEnvelope(db: Db, uid: string, key: string, envelope: Envelope): readonly Statement[] {
-  const update = db
-    .updateTable('work')
-    .set({ envelope: envelopeText(envelope), envelope_body: envelope.body })
-    .where('run', '=', uid)
-    .where('work', '=', key)
-    .where('payload_sha256', '=', sha256Of(envelope.payload))
-    .where('envelope', 'is', null);
-  return [statementOf(update)];
+interface KeyValues extends Omit<KnownKey, 'firstAt' | 'lastAt'> {
+  readonly at: number;
 }
 
-/** The first statement changes nothing once a log or a store has a word about the kept one; the second drops the timestamps of what it replaced. */
-export function replacingEnvelope(db: Db, uid: string, key: string, envelope: Envelope): readonly Statement[] {
-  const seen = (table: 'entry' | 'receipt') => db.selectFrom(table).select('work').where('run', '=', uid).where('work', '=', key);
-  const update = db
-    .updateTable('work')
-    .set({ envelope: envelopeText(envelope), envelope_body: envelope.body })
-    .where('run', '=', uid)
-    .where('work', '=', key)
-    .where('payload_sha256', '=', sha256Of(envelope.payload))
-    .where(({ not, exists }) => not(exists(seen('entry').where('proof', 'is not', null))))
-    .where(({ not, exists }) => not(exists(seen('receipt'))));
-  const replaced = db
-    .selectFrom('work')
-    .select('work')
-    .where('run', '=', uid)
-    .where('work', '=', key)
-    .where('envelope_body', '=', envelope.body);
-  const stale = db.deleteFrom('entry').where('run', '=', uid).where('work', '=', key).where('proof', 'is', null);
-  return [statementOf(update), statementOf(stale.where(({ exists }) => exists(replaced)))];
+export function keepingKey(db: Statements, key: Omit<KnownKey, 'firstAt' | 'lastAt'>, at: number, keep: number): readonly Statement[] {
+  return [db.of(keepKey, { ...key, at }), db.of(dropKeys, { keep })];
 }
 
-export function keepingEvidence(db: Db, uid: string, key: string, evidence: LogEntry | Timestamp): readonly Statement[] {
-  const insert = db.insertInto('entry').values({ run: uid, work: key, ...evidenceRow(evidence) });
-  return [statementOf(insert.onConflict((conflict) => conflict.columns(['run', 'work', 'log']).doNothing()))];
-}
-
-export function keepingKey(db: Db, key: Omit<KnownKey, 'firstAt' | 'lastAt'>, at: number, keep: number): readonly Statement[] {
-  const { fingerprint, signer, publicKey } = key;
-  const upsert = db
+function keepKey(db: Db, { fingerprint, signer, publicKey, at }: KeyValues) {
+  return db
     .insertInto('key')
     .values({ fingerprint, signer, public_key: publicKey, first_at: at, last_at: at })
     .onConflict((conflict) => conflict.columns(['fingerprint', 'signer']).doUpdateSet({ last_at: at }));
+}
+
+function dropKeys(db: Db, { keep }: { readonly keep: number }) {
   const kept = db.selectFrom('key').select('last_at').orderBy('last_at', 'desc').limit(1).offset(keep);
-  return [statementOf(upsert), statementOf(db.deleteFrom('key').where('last_at', '<=', kept))];
+  return db.deleteFrom('key').where('last_at', '<=', kept);
 }
 
-export function allKeys(db: Db): readonly Statement[] {
-  return [statementOf(db.selectFrom('key').selectAll().orderBy('last_at', 'desc').orderBy('fingerprint'))];
+export function allKeys(db: Statements): readonly Statement[] {
+  return [db.of(loadKeys, {})];
 }
 
-export function keepingReceipt(db: Db, uid: string, key: string, receipt: Receipt): readonly Statement[] {
-  const upsert = db
-    .insertInto('receipt')
-    .values({ run: uid, work: key, store: receipt.store, reference: receiptText(receipt), proven_at: null })
-    .onConflict((conflict) =>
-      conflict.columns(['run', 'work', 'store']).doUpdateSet((eb) => ({
-        reference: eb.ref('excluded.reference'),
-        proven_at: sql<number | null>`case when excluded.reference = receipt.reference then receipt.proven_at end`,
-      })),
-    );
-  return [statementOf(upsert)];
+function loadKeys(db: Db) {
+  return db.selectFrom('key').selectAll().orderBy('last_at', 'desc').orderBy('fingerprint');
 }
 
-export function markingProven(
-  db: Db,
-  uid: string,
-  key: string,
-  proof: { readonly store: string; readonly at: number },
-): readonly Statement[] {
-  const update = db.updateTable('receipt').set({ proven_at: proof.at }).where('run', '=', uid).where('work', '=', key);
-  return [statementOf(update.where('store', '=', proof.store))];
+export function finishing(db: Statements, uid: string, { state, reason, at }: Outcome): readonly Statement[] {
+  return [db.of(finish, { uid, state, reason: reason ?? null, at })];
 }
 
-export function finishing(db: Db, uid: string, { state, reason, at }: Outcome): readonly Statement[] {
-  const update = db
-    .updateTable('run')
-    .set({ state, reason: reason ?? null, due: null, snapshot: null, updated_at: at, finished_at: at })
-    .where('uid', '=', uid);
-  return [statementOf(update)];
+function finish(db: Db, { uid, state, reason, at }: OfRun & Omit<Outcome, 'reason'> & { readonly reason: string | null }) {
+  return db.updateTable('run').set({ state, reason, due: null, snapshot: null, updated_at: at, finished_at: at }).where('uid', '=', uid);
 }
 
-export function postponing(db: Db, uid: string, { attempts, dueAt, reason, at }: Postponement): readonly Statement[] {
-  const update = db
+export function postponing(db: Statements, uid: string, { attempts, dueAt, reason, at }: Postponement): readonly Statement[] {
+  return [db.of(postpone, { uid, attempts, dueAt, reason, at })];
+}
+
+function postpone(db: Db, { uid, attempts, dueAt, reason, at }: OfRun & Postponement) {
+  return db
     .updateTable('run')
     .set({ state: 'open', lane: 'retry', attempts, due: dueAt, reason, updated_at: at, finished_at: null })
     .where('uid', '=', uid);
-  return [statementOf(update)];
 }
 
 /** One page of open runs whose uid comes after `after`. */
-export function openPage(db: Db, after: string, size: number): readonly Statement[] {
+export function openPage(db: Statements, after: string, size: number): readonly Statement[] {
+  return [db.of(loadOpen, { after, size })];
+}
+
+function loadOpen(db: Db, { after, size }: { readonly after: string; readonly size: number }) {
   const page = db.selectFrom('run').select(lineColumns).where('finished_at', 'is', null).where('uid', '>', after);
-  return [statementOf(page.orderBy('uid').limit(size))];
+  return page.orderBy('uid').limit(size);
 }
 
-export function recentRuns(db: Db, limit: number): readonly Statement[] {
-  const runs = db.selectFrom('run').select(lineColumns).orderBy('updated_at', 'desc').orderBy('uid', 'desc').limit(limit);
-  return [statementOf(runs)];
+export function recentRuns(db: Statements, limit: number): readonly Statement[] {
+  return [db.of(loadRecent, { limit })];
 }
 
-export function noting(db: Db, { at, who, what }: Note, keep: number): readonly Statement[] {
+function loadRecent(db: Db, { limit }: { readonly limit: number }) {
+  return db.selectFrom('run').select(lineColumns).orderBy('updated_at', 'desc').orderBy('uid', 'desc').limit(limit);
+}
+
+export function noting(db: Statements, { at, who, what }: Note, keep: number): readonly Statement[] {
+  return [db.of(note, { at, who, what }), db.of(dropNotes, { keep })];
+}
+
+function note(db: Db, { at, who, what }: Note) {
+  return db.insertInto('change').values({ at, who, what });
+}
+
+function dropNotes(db: Db, { keep }: { readonly keep: number }) {
   const newest = db.selectFrom('change').select((eb) => sql<number>`${eb.fn.max('id')} - ${keep}`.as('newest'));
-  return [statementOf(db.insertInto('change').values({ at, who, what })), statementOf(db.deleteFrom('change').where('id', '<=', newest))];
+  return db.deleteFrom('change').where('id', '<=', newest);
+}
+
+interface PruneValues extends Retention {
+  readonly size: number;
 }
 
 /** Deletes up to `size` finished runs for each of the two bounds; works, receipts, entries and subjects go with them. */
-export function pruning(db: Db, { finishedBefore, maxRuns }: Retention, size: number): readonly Statement[] {
-  const finished = db.selectFrom('run').select('uid').where('finished_at', 'is not', null);
-  const old = finished.where('finished_at', '<', finishedBefore).orderBy('finished_at').orderBy('uid').limit(size);
-  const beyond = finished.orderBy('finished_at', 'desc').orderBy('uid', 'desc').limit(size).offset(maxRuns);
-  return [old, beyond].map((uids) => statementOf(db.deleteFrom('run').where('uid', 'in', uids)));
+export function pruning(db: Statements, { finishedBefore, maxRuns }: Retention, size: number): readonly Statement[] {
+  return [pruneOld, pruneBeyond].map((query) => db.of(query, { finishedBefore, maxRuns, size }));
+}
+
+function finishedRuns(db: Db) {
+  return db.selectFrom('run').select('uid').where('finished_at', 'is not', null);
+}
+
+function pruneOld(db: Db, { finishedBefore, size }: PruneValues) {
+  const old = finishedRuns(db).where('finished_at', '<', finishedBefore).orderBy('finished_at').orderBy('uid').limit(size);
+  return db.deleteFrom('run').where('uid', 'in', old);
+}
+
+function pruneBeyond(db: Db, { maxRuns, size }: PruneValues) {
+  const beyond = finishedRuns(db).orderBy('finished_at', 'desc').orderBy('uid', 'desc').limit(size).offset(maxRuns);
+  return db.deleteFrom('run').where('uid', 'in', beyond);
 }

@@ -1,10 +1,12 @@
 import type { Kysely } from 'kysely';
 import { CodedError, TerminalError } from '../errors.ts';
+import { Statements } from './compiled.ts';
 import type { Journal, JournalRun, KnownRun, KnownWork } from './journal.ts';
 import * as queries from './queries.ts';
 import { childrenIn, keysOf, knownRunOf, runsOf } from './rows.ts';
 import { migrations, migrationTable, type Flavour, type Tables } from './schema.ts';
 import { statementOf, type Execute, type Result } from './statement.ts';
+import * as works from './work-queries.ts';
 
 const pageSize = 500;
 /** Notes that are kept: some 2 MB. */
@@ -14,7 +16,8 @@ const maxKeys = 1_000;
 const pruneSize = 100;
 
 /** The journal's meaning in SQL, the same for every engine; an engine brings the dialect and a durable `execute`. */
-export function relationalJournal(db: Kysely<Tables>, execute: Execute): Omit<Journal, typeof Symbol.asyncDispose> {
+export function relationalJournal(kysely: Kysely<Tables>, execute: Execute): Omit<Journal, typeof Symbol.asyncDispose> {
+  const db = new Statements(kysely);
   const load = async (uid: string) => knownRunOf(await execute(queries.loading(db, uid)));
   return {
     load,
@@ -28,27 +31,27 @@ export function relationalJournal(db: Kysely<Tables>, execute: Execute): Omit<Jo
       return childrenIn(kept) ?? missing('run', uid);
     },
     async keepPayload(uid, work, payload) {
-      const results = await keepIn('run', uid, () => execute(queries.keepingPayload(db, uid, work, payload)));
+      const results = await keepIn('run', uid, () => execute(works.keepingPayload(db, uid, work, payload)));
       return changed(results) ? payload : workOf(await load(uid), uid, work.key).payload;
     },
     async keepEnvelope(uid, key, envelope) {
-      if (changed(await execute(queries.keepingEnvelope(db, uid, key, envelope)))) return envelope;
+      if (changed(await execute(works.keepingEnvelope(db, uid, key, envelope)))) return envelope;
       const work = workOf(await load(uid), uid, key);
       return work.envelope ?? mismatch(uid, key);
     },
     async replaceEnvelope(uid, key, envelope) {
-      if (changed(await execute(queries.replacingEnvelope(db, uid, key, envelope)))) return envelope;
+      if (changed(await execute(works.replacingEnvelope(db, uid, key, envelope)))) return envelope;
       const work = workOf(await load(uid), uid, key);
       return work.envelope ?? mismatch(uid, key);
     },
     async keepEvidence(uid, key, evidence) {
-      await keepIn('work', `${uid} ${key}`, () => execute(queries.keepingEvidence(db, uid, key, evidence)));
+      await keepIn('work', `${uid} ${key}`, () => execute(works.keepingEvidence(db, uid, key, evidence)));
     },
     async keepReceipt(uid, key, receipt) {
-      await keepIn('work', `${uid} ${key}`, () => execute(queries.keepingReceipt(db, uid, key, receipt)));
+      await keepIn('work', `${uid} ${key}`, () => execute(works.keepingReceipt(db, uid, key, receipt)));
     },
     async markProven(uid, key, store, at) {
-      if (!changed(await execute(queries.markingProven(db, uid, key, { store, at })))) missing('receipt', `${uid} ${key} ${store}`);
+      if (!changed(await execute(works.markingProven(db, uid, key, { store, at })))) missing('receipt', `${uid} ${key} ${store}`);
     },
     async finish(uid, outcome) {
       if (!changed(await execute(queries.finishing(db, uid, outcome)))) missing('run', uid);
@@ -109,7 +112,7 @@ function versionOf(result: Result | undefined): number {
   return typeof row === 'object' && row !== null && 'version' in row && typeof row.version === 'number' ? row.version : 0;
 }
 
-async function* openRuns(db: Kysely<Tables>, execute: Execute): AsyncGenerator<JournalRun, void, undefined> {
+async function* openRuns(db: Statements, execute: Execute): AsyncGenerator<JournalRun, void, undefined> {
   for (let after = ''; ;) {
     const page = runsOf((await execute(queries.openPage(db, after, pageSize)))[0]);
     yield* page;

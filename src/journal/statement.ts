@@ -27,7 +27,7 @@ export function statementOf(query: Compilable, isGate = false): Statement {
   return { sql, parameters: parameters.map(parameterOf), isGate };
 }
 
-function parameterOf(value: unknown): Parameter {
+export function parameterOf(value: unknown): Parameter {
   if (value === null || typeof value === 'string' || typeof value === 'number') return value;
   if (value instanceof Uint8Array) return new Uint8Array(value);
   throw new TerminalError('journal.parameter', `Cannot bind a value of type "${typeof value}": want text, a number, bytes or null`);
