@@ -32,16 +32,16 @@ export async function readBlob(
 }
 
 /** Sends a blob that is not there yet. */
-export async function putBlob(line: Line, bytes: Uint8Array, ctx: Context): Promise<void> {
+export async function ensureBlob(line: Line, bytes: Uint8Array, ctx: Context): Promise<void> {
   const digest = sha256Of(bytes);
   const answer = await line.speak({ method: 'HEAD', to: `blobs/sha256:${digest}` }, ctx);
   if (answer.status === 200) return;
   if (answer.status !== 404) throw refusal(answer, attemptOf(line, 'look for blob', `@sha256:${digest}`));
-  await pushBlob(line, bytes, ctx);
+  await putBlob(line, bytes, ctx);
 }
 
 /** POST for a session, PUT of everything at once; a session that broke is begun anew once. Envelopes are small: no chunks. */
-async function pushBlob(line: Line, bytes: Uint8Array, ctx: Context): Promise<void> {
+export async function putBlob(line: Line, bytes: Uint8Array, ctx: Context): Promise<void> {
   const digest = `sha256:${sha256Of(bytes)}`;
   const attempt = attemptOf(line, 'push blob', `@${digest}`);
   for (let tries = 1; ; tries += 1) {

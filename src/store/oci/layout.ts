@@ -55,6 +55,10 @@ function layoutRepository(folder: Folder, prefix: string): Repository {
     const entry = entryOf(await readIndex(folder), `${prefix}${reference}`);
     return entry && (await manifestBy(folder, digestOf(folder, entry.digest), entry.mediaType));
   };
+  const keepBlob = async (bytes: Uint8Array): Promise<void> => {
+    await prepare(folder);
+    await writeBlob(folder, bytes);
+  };
   return {
     manifest,
     async describe(reference) {
@@ -66,10 +70,8 @@ function layoutRepository(folder: Folder, prefix: string): Repository {
       return entry && digestOf(folder, entry.digest);
     },
     blob: async ({ digest, size }) => await readBlob(folder, parseSha256(digest), size),
-    async putBlob(bytes) {
-      await prepare(folder);
-      await writeBlob(folder, bytes);
-    },
+    putBlob: keepBlob,
+    ensureBlob: keepBlob,
     async update(tag, change, ctx) {
       const update = { name: `${prefix}${tag}`, current: async () => await manifest(tag), change };
       await exclusively(folder, async () => await updateTag(folder, update), ctx);

@@ -73,7 +73,7 @@ async function putAsReferrer(image: Image, envelope: Logged, { repositories, opt
   const name = targetOf(image, options);
   const repository = repositories.repository(name, 'pull,push');
   const { bundle, referrer } = packed(envelope, await subjectOf(image, repositories, ctx));
-  await Promise.all([bundle, emptyConfig].map(async (bytes) => await repository.putBlob(bytes, ctx)));
+  await Promise.all([repository.putBlob(bundle, ctx), repository.ensureBlob(emptyConfig, ctx)]);
   await repository.attach(referrer, ctx);
   return { address: addressOf({ kind: 'bundle', repository: name, manifest: referrer.descriptor.digest }, repositories.prefix), image };
 }

@@ -1,4 +1,4 @@
-import { putBlob, readBlob } from './blobs.ts';
+import { ensureBlob, putBlob, readBlob } from './blobs.ts';
 import type { Line } from './line.ts';
 import { describeManifest, readManifest, resolveTag } from './manifests.ts';
 import { attach, listReferrers } from './referrers.ts';
@@ -13,6 +13,7 @@ export function registryRepository(line: Line): Repository {
     resolve: async (tag, ctx) => await resolveTag(line, tag, ctx),
     blob: async (layer, ctx) => await readBlob(line, layer, ctx),
     putBlob: async (bytes, ctx) => await putBlob(line, bytes, ctx),
+    ensureBlob: async (bytes, ctx) => await ensureBlob(line, bytes, ctx),
     async update(tag, change, ctx) {
       await line.exclusively(tag, async () => await updateTag(line, tag, change, ctx));
     },

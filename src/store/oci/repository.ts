@@ -50,8 +50,10 @@ export interface Repository {
   /** Digest of what a tag points to, without reading it if possible. */
   resolve(tag: string, ctx: Context): Promise<Sha256 | undefined>;
   blob(layer: { readonly digest: string; readonly size: number }, ctx: Context): Promise<Uint8Array | undefined>;
-  /** Keeps a blob; one that is already there is not sent again. */
+  /** Keeps a blob that is most likely new: it is sent without asking, which would cost as much as half of the sending. */
   putBlob(bytes: Uint8Array, ctx: Context): Promise<void>;
+  /** Keeps a blob that is most likely there: it is asked for, and not sent again. */
+  ensureBlob(bytes: Uint8Array, ctx: Context): Promise<void>;
   /** Read, change, write and look again, one caller at a time for each tag. Other processes may interfere: then it is done again. */
   update(tag: string, change: Change, ctx: Context): Promise<void>;
   /** Keeps a manifest under its digest, and sees to it that who asks for what refers to its subject is told of it. Its blobs must be there. */

@@ -19,7 +19,7 @@ const looks = [
   { windows: 3, ms: 10 },
   { windows: 9, ms: 50 },
 ] as const;
-const maxLookMs = 1_000;
+const maxLookMs = 500;
 /** How often we look anew because others write the same tag all the time, and keep what is ours. */
 const maxRounds = 8;
 
