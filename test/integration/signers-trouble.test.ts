@@ -124,11 +124,12 @@ describe('a key management service in trouble', { skip: reason }, () => {
       for (const run of ['one', 'two', 'three']) await place.drop(run);
       const failures = async () => linesOf(await readFile(place.logFile, 'utf8')).filter(({ msg }) => msg === 'attempt failed');
       await until('all to have been tried', 60_000, async () => new Set((await failures()).map(({ run }) => run)).size === 3);
-      await sleep(5_000);
+      await sleep(15_000);
       const seen = await failures();
       const codes = seen.flatMap(({ err }) => err?.parts?.map((part) => part.code) ?? [err?.code ?? 'none']);
       assert.deepEqual(new Set(codes.filter((said) => said !== 'breaker.open')), new Set([code]), JSON.stringify(seen));
-      assert.ok(seen.length <= 15, `${seen.length} lines`);
+      // Each run once, then one probe after 1, 2, 4 and 8 s, and who came beside it; without a breaker there are some eighty.
+      assert.ok(seen.length <= 12, `${seen.length} lines`);
       await controller[Symbol.asyncDispose]();
 
       const explained = await chainsmith(['explain', '--journal', ...flags, 'default/two']);
