@@ -31,8 +31,8 @@ export interface Rooms {
   readonly tagsEnvelopes: boolean;
   /** What a consumer would believe in; undefined when neither log, authority nor certificate is used. */
   trust(ctx: Context): Promise<TrustedRoot | undefined>;
-  /** Remembers that a key has signed. */
-  keyUsed(key: { readonly fingerprint: string; readonly publicKey: string; readonly signer: string }): Promise<void>;
+  /** Remembers that a key, as SPKI PEM, has signed. */
+  keyUsed(key: { readonly publicKey: string; readonly signer: string }): Promise<void>;
   store(name: string, ctx: Context): Promise<OpenStore>;
   /** The manifests below an image index, from its registry. */
   children(image: Image, ctx: Context): Promise<readonly Image[]>;

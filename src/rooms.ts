@@ -3,6 +3,7 @@ import type { Rooms } from './carriage.ts';
 import type { Config } from './config/config.ts';
 import { CodedError, TerminalError, TransientError } from './errors.ts';
 import type { Journal } from './journal/journal.ts';
+import { keyIdOf } from './model/public-key.ts';
 import type { Context } from './observe/context.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { OpenSigners } from './open-signers.ts';
@@ -74,13 +75,13 @@ export function openRooms(config: Config, { secret, ...foundation }: Foundation)
       const reader = await kept({ map: openReaders, name: 'oci', lifeMs: Infinity, open }, ctx);
       return await reader.children(image, ctx);
     },
-    async keyUsed(key) {
+    async keyUsed({ publicKey, signer }) {
       const now = Date.now();
-      const name = `${key.signer} ${key.fingerprint}`;
+      const name = `${signer} ${publicKey}`;
       if (now - (known.get(name) ?? 0) < keyNoteMs) return;
       if (known.size >= maxKnownKeys) known.clear();
       known.set(name, now);
-      await foundation.journal.keepKey(key, now);
+      await foundation.journal.keepKey({ fingerprint: keyIdOf(publicKey), publicKey, signer }, now);
     },
     async [Symbol.asyncDispose]() {
       const all = [openStores, openReaders, openServices].flatMap((map) => [...map.values()]);

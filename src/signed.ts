@@ -87,18 +87,20 @@ async function sealedBy(signer: Signer, { carriage, filing, signing }: ToSign, l
   const { work, payload } = carriage;
   const dependency = `signer:${work.signer}`;
   const envelope = await rooms.breakers.guard(dependency, async () => await seal(payload, filing, signer, signing, ctx));
-  const key = parsePublicKey(envelope.publicKey);
-  const refusal = log?.refusal(key, signing, signedOver(key, signedBytesOf(envelope), envelope.signature));
+  const refusal = log && refusalOf(envelope, log);
   if (refusal !== undefined) {
     throw new TransientError('sign.not-loggable', `Cannot sign "${filing.shortKey}" with "${work.signer}": ${refusal}`, {
       dependency,
       fix: 'use an ECDSA P-256 key, which every log takes, or switch transparency.enabled off',
     });
   }
-  if (signer.publicKey !== undefined) {
-    await rooms.keyUsed({ fingerprint: key.fingerprint, publicKey: key.pem, signer: work.signer });
-  }
+  if (signer.publicKey !== undefined) await rooms.keyUsed({ publicKey: envelope.publicKey, signer: work.signer });
   return { ...envelope, evidence: noEvidence };
+}
+
+function refusalOf(envelope: Envelope, log: Log): string | undefined {
+  const key = parsePublicKey(envelope.publicKey);
+  return log.refusal(key, envelope.kind, signedOver(key, signedBytesOf(envelope), envelope.signature));
 }
 
 /** An envelope that a former life of ours stored: over the same payload, by the same key or identity. A store that cannot be asked is an error. */
