@@ -17,4 +17,6 @@ export interface Key<T = unknown> {
   readonly why?: string;
   /** `all`: the value is never shown. `url`: user, password and query of the URL are never shown. */
   readonly secret?: 'all' | 'url';
+  /** The reasons that its type gives hold no piece of a value, so they are said though the value is secret. */
+  readonly tells?: 'reasons';
 }

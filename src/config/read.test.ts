@@ -481,6 +481,22 @@ describe('readConfig', () => {
     ]);
   });
 
+  const wrongNamed = [
+    { named: 'team: { kind: kms, kmsref: hunter2, extra: hunter2 }', reason: /^signers\.named = .*: team: Unrecognized key: .*extra/ },
+    { named: 'team: { kind: kms, kmsref: "awskms://user:hunter2@host/x" }', reason: /team\.kmsref/ },
+    { named: 'team: { kind: pkcs11, pin: hunter2 }', reason: /team\.kind/ },
+    { named: 'team: [hunter2', reason: /no YAML/ },
+    { named: 'x509: { kind: x509, directory: hunter2 }', reason: /x509/ },
+  ];
+  for (const { named, reason } of wrongNamed) {
+    it(`says what is wrong with signers.named, and shows nothing of it: ${named}`, () => {
+      const [problem = ''] = problemsFrom(read({ 'signers.named': named }));
+
+      assert.match(problem, reason);
+      assert.equal(problem.includes('hunter2'), false, problem);
+    });
+  }
+
   it('never shows a secret', () => {
     const secret = 'hunter2hunter2';
     const urls = keyNames.filter((name) => rowOf(name).secret === 'url');

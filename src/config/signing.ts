@@ -66,7 +66,7 @@ export const signingRules: ValueType<Readonly<Rules>> = {
 
 function yamlOf<T>(given: string, schema: z.ZodType<T>, empty: T): Parsed<T> {
   if (given.trim() === '') return { kind: 'value', value: empty };
-  const documents = parseAllDocuments(given, { stringKeys: true, uniqueKeys: true, logLevel: 'error' });
+  const documents = parseAllDocuments(given, { stringKeys: true, uniqueKeys: true, prettyErrors: false, logLevel: 'error' });
   const [document, more] = documents;
   if (document === undefined || more !== undefined || document.errors.length > 0) {
     return { kind: 'wrong', reason: `it is no YAML: ${shown(document?.errors[0]?.message ?? 'want one document')}` };

@@ -118,6 +118,7 @@ export const signerKeys = {
     from: 'Chainsmith',
     status: 'used',
     secret: 'all',
+    tells: 'reasons',
   },
   'signers.rules': {
     type: signingRules,
