@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Updater } from 'tuf-js';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { CodedError, TerminalError, TransientError } from '../errors.ts';
 import { shownUrl } from '../http/http.ts';
 import { within, type Context } from '../observe/context.ts';
-import { openMirror } from './tuf-fetcher.ts';
 
 /** The public instance's mirror, whose first root is part of `@sigstore/tuf`. */
 export const publicMirror = 'https://tuf-repo-cdn.sigstore.dev';
@@ -70,6 +68,8 @@ interface Question {
 }
 
 async function refreshed({ name, dir, mirror, dispatcher, mayAsk }: Question, ctx: Context): Promise<Pick<TufTarget, 'bytes' | 'roles'>> {
+  // Only here: these are forty modules, and most processes never ask a mirror.
+  const [{ Updater }, { openMirror }] = await Promise.all([import('tuf-js'), import('./tuf-fetcher.ts')]);
   const fetcher = openMirror({ dir, dispatcher, mayAsk }, ctx);
   const targetDir = path.join(dir, 'targets');
   try {
