@@ -29,6 +29,8 @@ export interface Rooms {
   authorities(ctx: Context): Promise<readonly Authority[]>;
   /** Whether a store publishes a DSSE envelope in a tag, where cosign wants a timestamp over the whole envelope. */
   readonly tagsEnvelopes: boolean;
+  /** Whether a store publishes Sigstore bundles, which want the proof of every entry. */
+  readonly bundlesEnvelopes: boolean;
   /** What a consumer would believe in; undefined when neither log, authority nor certificate is used. */
   trust(ctx: Context): Promise<TrustedRoot | undefined>;
   /** Remembers that a key, as SPKI PEM, has signed. */

@@ -64,6 +64,7 @@ export function openRooms(config: Config, { secret, ...foundation }: Foundation)
     limits: config.limits,
     readBack: config.proof.readBack,
     tagsEnvelopes: config.layout !== 'referrers',
+    bundlesEnvelopes: config.layout !== 'tags',
     signer: async (name, ctx) => await openSigners.get(name, ctx),
     trust: async (ctx) => (isTrustUsed || isStamped ? (await services(ctx)).root : undefined),
     logs: async (ctx) => (await services(ctx)).logs,

@@ -138,6 +138,7 @@ describe('signedAndLogged', () => {
       },
       limits: { payloadBytes: 1_000, subjects: 10 },
       readBack: true,
+      bundlesEnvelopes: false,
       tagsEnvelopes: false,
       signer: async () => signer,
       logs: async () => logs,

@@ -194,8 +194,12 @@ async function keep({ carriage: { id, work } }: ToSign, evidence: Evidence, room
   return evidence;
 }
 
-/** What was found in a store says neither at which address the log is, which the trusted root knows, nor which authority it was: so they are numbered. */
-async function named({ entries, timestamps }: Evidence, rooms: Rooms, ctx: Context): Promise<Evidence> {
+/**
+ * What was found in a store says neither at which address the log is, which the trusted root knows, nor which authority it was: so they are numbered.
+ * An entry from a tag has no proof; where one is wanted the log is asked again, which has the entry and gives the rest of it.
+ */
+async function named({ entries: found, timestamps }: Evidence, rooms: Rooms, ctx: Context): Promise<Evidence> {
+  const entries = rooms.bundlesEnvelopes ? found.filter(({ proof }) => proof !== undefined) : found;
   const trust = entries.length === 0 ? undefined : await rooms.trust(ctx);
   const addressOf = ({ logId }: LogEntry) => trust?.logs.find((log) => isSame(log.logId, logId))?.baseUrl;
   return {
