@@ -81,7 +81,7 @@ describe('formats', () => {
       names.map((name) => formatOf(name)),
       rows.flatMap((row) => row.names.map(() => row)),
     );
-    assert.deepEqual(names, ['in-toto', 'slsa/v1', 'slsa/v2alpha3', 'slsa/v2alpha4', 'simplesigning']);
+    assert.deepEqual(names, ['in-toto', 'slsa/v1', 'slsa/v2alpha3', 'slsa/v2alpha4', 'simplesigning', 'cosign/sign/v1']);
     assert.deepEqual([formatNames('oci'), formatOf('tekton')], [['simplesigning'], undefined]);
   });
 });
