@@ -97,7 +97,10 @@ export class VaultSession implements AsyncDisposable {
       const parsed = Renewal.safeParse(said.body);
       if (said.status < 300 && parsed.success) {
         const { lease_duration: seconds, renewable } = parsed.data.auth;
-        const ttlMs = seconds > 0 ? seconds * 1000 : Infinity;
+        const saidMs = seconds > 0 ? seconds * 1000 : Infinity;
+        // Whole seconds, rounded down: a life that was not made longer ends when it would have.
+        const leftMs = held.endsAt - from;
+        const ttlMs = leftMs > saidMs && leftMs < saidMs + 1_000 ? leftMs : saidMs;
         // Close to its greatest age each renewal gives less: half of what it was is the last.
         return heldOf({ token: held.token, ttlMs, isRenewable: renewable && ttlMs * 2 > held.ttlMs }, from);
       }
