@@ -78,7 +78,7 @@ async function sealed(given: ToSign, means: Means, rooms: Rooms, ctx: Context): 
       ? await rooms.journal.keepEnvelope(id.uid, work.key, made)
       : await rooms.journal.replaceEnvelope(id.uid, work.key, made);
   rooms.metrics.runs[id.kind].signCreated.inc();
-  if (found !== undefined) return { ...kept, evidence: await keep(given, await named(found.evidence, rooms, ctx), rooms) };
+  if (found !== undefined) return { ...kept, evidence: await keep(given, await named(found.evidence, given, rooms, ctx), rooms) };
   // One that a store has already stays, whatever became of its certificate.
   return { ...kept, evidence: kept === made ? noEvidence : evidence };
 }
@@ -198,8 +198,9 @@ async function keep({ carriage: { id, work } }: ToSign, evidence: Evidence, room
  * What was found in a store says neither at which address the log is, which the trusted root knows, nor which authority it was: so they are numbered.
  * An entry from a tag has no proof; where one is wanted the log is asked again, which has the entry and gives the rest of it.
  */
-async function named({ entries: found, timestamps }: Evidence, rooms: Rooms, ctx: Context): Promise<Evidence> {
-  const entries = rooms.bundlesEnvelopes ? found.filter(({ proof }) => proof !== undefined) : found;
+async function named({ entries: found, timestamps }: Evidence, { signing }: ToSign, rooms: Rooms, ctx: Context): Promise<Evidence> {
+  const isBundled = rooms.bundlesEnvelopes && signing === 'dsse';
+  const entries = isBundled ? found.filter(({ proof }) => proof !== undefined) : found;
   const trust = entries.length === 0 ? undefined : await rooms.trust(ctx);
   const addressOf = ({ logId }: LogEntry) => trust?.logs.find((log) => isSame(log.logId, logId))?.baseUrl;
   return {
