@@ -343,6 +343,7 @@ describe('what cannot be read', () => {
   });
 
   it('stays refused when it is nothing at all', () => {
+    // The library is called from JavaScript, too, where no type stops this.
     const nothing = { kind: 'bundle', place, body: undefined } as unknown as Stored;
     const strange = verify(nothing, { keys: [pem] });
 
